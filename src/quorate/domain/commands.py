@@ -1,0 +1,97 @@
+"""What somebody may ask of a request. `actor` is the account that asks; the door has proved who it is.
+
+Everything that is not the rules' to invent (ids, moments, verified evidence) comes with the command.
+"""
+
+from typing import Any
+from uuid import UUID
+
+from msgspec import Struct
+
+from quorate.domain.events import Choice, Filing
+from quorate.domain.evidence import Proof
+from quorate.domain.workflows import Leaf, Route
+
+
+class Submit(Struct, frozen=True):
+    """File a request. `approved_by` names the policy that approves it at once, if one does."""
+
+    actor: UUID
+    filing: Filing
+    route: Route
+    approved_by: str | None = None
+
+
+class Decide(Struct, frozen=True):
+    """Approve or reject in a step: the one at place `step` of the route, else the open one.
+
+    `may_refuse_own`: the surface lets an approver reject what is their own (Fortanix): it only stops things.
+    """
+
+    actor: UUID
+    choice: Choice
+    note: str | None = None
+    step: int | None = None
+    proof: Proof | None = None
+    may_refuse_own: bool = False
+
+
+class Override(Struct, frozen=True):
+    """Settle the open step as an administrator, whoever its approvers are."""
+
+    actor: UUID
+    choice: Choice
+    note: str | None = None
+    proof: Proof | None = None
+
+
+class TakeSeat(Struct, frozen=True):
+    """Reassign a say to oneself as an administrator, and decide with it. `giver` None: any open seat."""
+
+    actor: UUID
+    choice: Choice
+    note: str | None = None
+    giver: UUID | None = None
+    proof: Proof | None = None
+
+
+class Reassign(Struct, frozen=True):
+    """Give a say in the open step (or the one at place `step`) to somebody else. `giver` None: the actor's own."""
+
+    actor: UUID
+    to: UUID
+    giver: UUID | None = None
+    note: str | None = None
+    step: int | None = None
+
+
+class Comment(Struct, frozen=True):
+    actor: UUID
+    id: UUID
+    text: str
+    details: dict[str, Any] = {}
+
+
+class Cancel(Struct, frozen=True):
+    actor: UUID
+    note: str | None = None
+
+
+class Escalate(Struct, frozen=True):
+    """Let more people join the open step and renew its deadline. `to` None: whom the step names."""
+
+    actor: UUID
+    to: Leaf | None = None
+
+
+class Remind(Struct, frozen=True):
+    """Remind those who can decide the open step."""
+
+    actor: UUID
+
+
+class Recheck(Struct, frozen=True):
+    """Look at the open step again because the directory changed. Nobody's wish, so nobody is refused it."""
+
+
+Command = Submit | Decide | Override | TakeSeat | Reassign | Comment | Cancel | Escalate | Remind | Recheck

@@ -1,0 +1,226 @@
+"""What happened to a request, one value each. The history of a request is these, in order, and nothing else.
+
+Every event has a moment `at`. `step` is the place of a step in the route, from 0. `by` is the account that acted,
+None where time or a policy did.
+"""
+
+import enum
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from msgspec import Struct
+
+from quorate.domain.workflows import Leaf, Route
+
+
+class Outcome(enum.StrEnum):
+    """The states of a request. All but the first are final, and final is final."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        return self is not Outcome.PENDING
+
+
+class Choice(enum.StrEnum):
+    APPROVE = "approve"
+    REJECT = "reject"
+
+
+class Cause(enum.StrEnum):
+    """What brought a request to its end."""
+
+    DECISION = "decision"
+    OVERRIDE = "override"
+    TIME = "time"
+    CANCEL = "cancel"
+    POLICY = "policy"
+
+
+class RequestKind(enum.StrEnum):
+    ACCESS = "access"
+    OPERATION = "operation"
+    GENERIC = "generic"
+
+
+class Target(Struct, frozen=True):
+    """What is asked for: a role, a group or a resource, by id, with its name as it was."""
+
+    type: str
+    id: str
+    name: str
+
+
+class Duration(Struct, frozen=True):
+    """How long the access shall last, as it was asked for. It starts at the final approval."""
+
+    value: int
+    unit: str
+
+
+class Filing(Struct, frozen=True, omit_defaults=True):
+    """What was asked, by whom, for whom: fixed at submission.
+
+    `requester` is None only for a generic request about nobody we know. `filed_by` is who made the call.
+    Names are kept as they were, so that history can be shown when an account is gone.
+    `subject`, `metadata` and `details` are the caller's own, kept and shown as given.
+    """
+
+    kind: RequestKind
+    filed_by: UUID
+    requester: UUID | None = None
+    beneficiary: UUID | None = None
+    requester_name: str | None = None
+    requester_email: str | None = None
+    workflow: UUID | None = None
+    workflow_name: str | None = None
+    target: Target | None = None
+    target_has_permissions: bool = False
+    justification: str | None = None
+    duration: Duration | None = None
+    time_to_decide_s: int | None = None
+    duplicate_key: str | None = None
+    is_review: bool = False  # Of an access that break-glass has given already.
+    subject: dict[str, Any] | None = None
+    metadata: dict[str, Any] = {}
+    details: dict[str, Any] = {}
+    surface: str | None = None
+
+
+class Submitted(Struct, frozen=True, tag=True, omit_defaults=True):
+    at: datetime
+    filing: Filing
+    route: Route
+
+
+class StepOpened(Struct, frozen=True, tag=True, omit_defaults=True):
+    """A step is waiting for decisions. `needs`: what each node of its tree needs, counted now and kept."""
+
+    at: datetime
+    step: int
+    needs: tuple[int, ...]
+    due_at: datetime | None = None
+
+
+class FellBack(Struct, frozen=True, tag=True, omit_defaults=True):
+    """Nobody could decide the step; these joined it. `is_stuck`: even they are too few."""
+
+    at: datetime
+    step: int
+    leaves: tuple[Leaf, ...]
+    is_stuck: bool = False
+
+
+class Decided(Struct, frozen=True, tag=True, omit_defaults=True):
+    """One approver's decision, and the leaves it was given for.
+
+    `human`: the person behind `by`. `on_behalf_of`: whose say a delegate used.
+    """
+
+    at: datetime
+    step: int
+    by: UUID
+    human: UUID
+    choice: Choice
+    leaves: tuple[Leaf, ...]
+    note: str | None = None
+    on_behalf_of: UUID | None = None
+    is_own: bool = False
+    showed_password: bool = False
+    showed_second_factor: bool = False
+
+
+class Overridden(Struct, frozen=True, tag=True, omit_defaults=True):
+    """An administrator settled the open step without being one of its approvers."""
+
+    at: datetime
+    step: int
+    by: UUID
+    human: UUID
+    choice: Choice
+    note: str | None = None
+    is_own: bool = False
+    showed_password: bool = False
+    showed_second_factor: bool = False
+
+
+class PassedByTime(Struct, frozen=True, tag=True, omit_defaults=True):
+    """The step's time ran out and it says that this approves."""
+
+    at: datetime
+    step: int
+
+
+class ApprovedByPolicy(Struct, frozen=True, tag=True, omit_defaults=True):
+    at: datetime
+    policy: str
+
+
+class Reassigned(Struct, frozen=True, tag=True, omit_defaults=True):
+    """`giver`'s say went to `to`. `giver` is None when an administrator took a seat that was nobody's by name."""
+
+    at: datetime
+    step: int
+    by: UUID
+    giver: UUID | None
+    to: UUID
+    leaves: tuple[Leaf, ...]
+    needs: tuple[int, ...]
+    note: str | None = None
+
+
+class Escalated(Struct, frozen=True, tag=True, omit_defaults=True):
+    """These joined the step and its deadline was renewed."""
+
+    at: datetime
+    step: int
+    leaves: tuple[Leaf, ...]
+    due_at: datetime | None = None
+    by: UUID | None = None
+
+
+class Commented(Struct, frozen=True, tag=True, omit_defaults=True):
+    at: datetime
+    id: UUID
+    by: UUID
+    name: str
+    text: str
+    details: dict[str, Any] = {}
+
+
+class Reminded(Struct, frozen=True, tag=True, omit_defaults=True):
+    at: datetime
+    step: int
+    by: UUID
+
+
+class Closed(Struct, frozen=True, tag=True, omit_defaults=True):
+    """The request came to its end."""
+
+    at: datetime
+    status: Outcome
+    cause: Cause
+    by: UUID | None = None
+    note: str | None = None
+
+
+Event = (
+    Submitted
+    | StepOpened
+    | FellBack
+    | Decided
+    | Overridden
+    | PassedByTime
+    | ApprovedByPolicy
+    | Reassigned
+    | Escalated
+    | Commented
+    | Reminded
+    | Closed
+)

@@ -1,0 +1,96 @@
+"""The request after an event. Replaying a history is nothing but this: it applies what is recorded, tallies nothing."""
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from uuid import UUID
+
+from msgspec.structs import replace
+
+from quorate.domain.events import (
+    ApprovedByPolicy,
+    Choice,
+    Closed,
+    Commented,
+    Decided,
+    Escalated,
+    Event,
+    FellBack,
+    Outcome,
+    Overridden,
+    PassedByTime,
+    Reassigned,
+    Reminded,
+    StepOpened,
+    Submitted,
+)
+from quorate.domain.requests import Request, StepState, with_leaves, with_stand_in
+
+
+def begin(tenant: UUID, id: UUID, submitted: Submitted) -> Request:
+    """Make the request that a submission starts. Everything else starts from it."""
+    limit_s = submitted.filing.time_to_decide_s
+    return Request(
+        tenant=tenant,
+        id=id,
+        filing=submitted.filing,
+        route=submitted.route,
+        status=Outcome.PENDING,
+        walk=(),
+        created_at=submitted.at,
+        updated_at=submitted.at,
+        due_by=None if limit_s is None else submitted.at + timedelta(seconds=limit_s),
+        version=1,
+    )
+
+
+def apply(request: Request, event: Event) -> Request:
+    """Give the request as it is after an event."""
+    after = replace(request, version=request.version + 1, updated_at=event.at)
+    match event:
+        case Submitted():
+            return begin(request.tenant, request.id, event)
+        case StepOpened(at, index, needs, due_at):
+            return replace(after, walk=(*request.walk, StepState(index, at, needs, due_at)))
+        case FellBack(leaves=leaves, is_stuck=is_stuck):
+            return _current(after, tree=with_leaves(request.tree, *leaves), is_stuck=is_stuck)
+        case Decided():
+            return _current(after, decisions=(*request.current.decisions, event))
+        case Overridden(by=by, choice=choice):
+            return _current(after, settled=choice, settled_by=by)
+        case PassedByTime():
+            return _current(after, settled=Choice.APPROVE)
+        case Reassigned():
+            return _reassigned(after, event)
+        case Escalated(leaves=leaves, due_at=due_at):
+            return _current(after, tree=with_leaves(request.tree, *leaves), due_at=due_at, is_escalated=True)
+        case Reminded(at=at):
+            return _current(after, reminded_at=at)
+        case Closed(at, status, _, by, note):
+            return replace(after, status=status, closed_at=at, closed_by=by, closing_note=note)
+        case Commented() | ApprovedByPolicy():
+            return after
+
+
+def apply_all(request: Request, events: Iterable[Event]) -> Request:
+    for event in events:
+        request = apply(request, event)
+    return request
+
+
+def replay(tenant: UUID, id: UUID, events: Sequence[Event]) -> Request:
+    """Build a request from its whole history, which begins with its submission."""
+    first, *rest = events
+    assert isinstance(first, Submitted)
+    return apply_all(begin(tenant, id, first), rest)
+
+
+def _current(request: Request, **changes: object) -> Request:
+    return replace(request, walk=(*request.walk[:-1], replace(request.current, **changes)))
+
+
+def _reassigned(request: Request, event: Reassigned) -> Request:
+    excluded = request.current.excluded - {event.to}
+    if event.giver is not None:
+        excluded |= {event.giver}
+    tree = with_stand_in(request.tree, event.leaves, event.to)
+    return _current(request, tree=tree, excluded=excluded, needs=event.needs)

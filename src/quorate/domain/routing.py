@@ -1,0 +1,184 @@
+"""Who may decide what: the workflow that governs a request, the say a person has in a step, the people left."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from msgspec import Struct
+
+from quorate.domain import quorum
+from quorate.domain.events import Choice
+from quorate.domain.people import LAST_RESORT, People, Person
+from quorate.domain.requests import Request, StepState, joining
+from quorate.domain.workflows import Joined, Kind, Leaf, Node
+
+
+class Candidate(Struct, frozen=True):
+    """An active workflow that could govern a request."""
+
+    id: UUID
+    resource_types: tuple[str, ...] | None
+    activated_at: datetime
+
+
+def choose(candidates: Sequence[Candidate], target_type: str, own: UUID | None) -> UUID | None:
+    """Pick the workflow for a request: the target's own, else one that names the type, else a generic one.
+
+    Of several, the most recently activated. None when nothing governs it.
+    Source: native contract (d) 1.
+    """
+    if own is not None and any(candidate.id == own for candidate in candidates):
+        return own
+    naming = [one for one in candidates if one.resource_types is not None and target_type in one.resource_types]
+    generic = [one for one in candidates if one.resource_types is None]
+    chosen = max(naming or generic, key=lambda one: (one.activated_at, one.id), default=None)
+    return chosen.id if chosen else None
+
+
+class Say(Struct, frozen=True):
+    """A person's say in a step: through which leaves, and whose it is when it was delegated to them."""
+
+    leaves: tuple[Leaf, ...]
+    on_behalf_of: UUID | None = None
+
+
+def say(request: Request, state: StepState, actor: Person, people: People, *, even_own: bool = False) -> Say | None:
+    """Find the say an active account has in a step now, decided or not; None when it has none.
+
+    Their own comes first; a delegator's only where they have none of their own, one that is still unspent if
+    there is such a one. Those whom the request is by or for have none, through no path, unless the tenant
+    allows it (or `even_own`).
+    """
+    if not people.is_active(actor.id):
+        return None
+    allowed = even_own or people.self_approval
+    if is_own(request, actor, people) and not allowed:
+        return None
+    own = _leaves(request, state, actor, people)
+    if own:
+        return Say(own)
+    delegated = []
+    for id in sorted(actor.delegators):
+        delegator = people.person(id)
+        barred = is_own(request, delegator, people) and not allowed
+        if delegator.active and not barred and (leaves := _leaves(request, state, delegator, people)):
+            delegated.append(Say(leaves, id))
+    return min(delegated, key=lambda one: one.on_behalf_of in state.spent, default=None)
+
+
+def _leaves(request: Request, state: StepState, person: Person, people: People) -> tuple[Leaf, ...]:
+    if not state.excluded.isdisjoint((person.id, person.human)):
+        return ()
+    barred = is_own(request, person, people)
+    tree = request.tree_of(state)
+    return tuple(
+        leaf
+        for leaf in dict.fromkeys(tree.every_leaf())
+        if people.admits(leaf, person, request.beneficiary) and not (barred and leaf.joined is Joined.FALLBACK)
+    )
+
+
+def is_own(request: Request, person: Person, people: People) -> bool:
+    """Say whether the human behind an account is one of those whom the request is by or for."""
+    return person.human in askers(request, people)
+
+
+def askers(request: Request, people: People) -> frozenset[UUID]:
+    """Name the human beings whom a request is by or for: themselves, or the owners of the services they are."""
+    return frozenset(people.human(id) for id in request.askers())
+
+
+def crowd_of(request: Request, state: StepState, people: People) -> Callable[[Leaf], quorum.Able]:
+    """Tell for each leaf who could decide through it: active, not barred, not excluded; decided or not."""
+    own = askers(request, people)
+
+    def able(leaf: Leaf) -> quorum.Able:
+        crowd = people.crowd(leaf, request.beneficiary)
+        out = state.excluded
+        if not people.self_approval or leaf.joined is Joined.FALLBACK:
+            out |= own
+        if crowd.is_named:
+            return quorum.Able(human for id, human in crowd.humans.items() if human not in out and id not in out)
+        missing = sum(1 for id in out if people.admits(leaf, people.person(id), request.beneficiary))
+        return quorum.Able((), crowd.count - missing)
+
+    return able
+
+
+def still_able(request: Request, state: StepState, people: People) -> Callable[[Leaf], quorum.Able]:
+    """Like `crowd_of`, but only those whose say is not yet spent."""
+    able = crowd_of(request, state, people)
+
+    def undecided(leaf: Leaf) -> quorum.Able:
+        crowd = able(leaf)
+        if not crowd.more:
+            return quorum.Able(crowd.known - state.spent)
+        return quorum.Able((), crowd.more - len(state.spent))
+
+    return undecided
+
+
+def approvals(state: StepState, people: People) -> dict[Leaf, frozenset[UUID]]:
+    """Collect who approved through which leaf. A suspended or deleted account's decision does not count."""
+    found: dict[Leaf, frozenset[UUID]] = {}
+    for made in state.decisions:
+        if made.choice is Choice.APPROVE and people.is_active(made.by):
+            for leaf in made.leaves:
+                found[leaf] = found.get(leaf, frozenset()) | {made.human}
+    return found
+
+
+def rejecters(state: StepState, people: People) -> frozenset[UUID]:
+    return frozenset(
+        made.human for made in state.decisions if made.choice is Choice.REJECT and people.is_active(made.by)
+    )
+
+
+def can_be_met(request: Request, state: StepState, people: People) -> bool:
+    """Say whether those who are left can still meet the step's quorum."""
+    tree = request.tree_of(state)
+    return quorum.reachable(tree, state.needs, approvals(state, people), still_able(request, state, people))
+
+
+def fallback(request: Request, state: StepState, people: People) -> tuple[tuple[Leaf, ...], bool]:
+    """Find who shall join a step that nobody can decide: the first level of fallback that can, else all of them.
+
+    Levels: the step's own, the workflow's, the tenant's, the holders of `admin`. Returns the leaves that join
+    (those that stand in the step already left out) and whether the step is stuck even with them.
+    """
+    step = request.route.steps[state.index]
+    everyone: list[Leaf] = []
+    for level in (step.fallback, request.route.fallback, people.fallback, LAST_RESORT):
+        usable = [leaf for leaf in level if not (step.demand and leaf.kind is Kind.SERVICE)]
+        new = _not_in(request.tree_of(state), (joining(step, leaf, Joined.FALLBACK) for leaf in usable))
+        if new and _helps(request, state, people, new):
+            return new, False
+        everyone += new
+    return tuple(dict.fromkeys(everyone)), True
+
+
+def _helps(request: Request, state: StepState, people: People, joined: tuple[Leaf, ...]) -> bool:
+    tree = request.tree_of(state)
+    wider = Node(tree.n, tree.members + joined, tree.demand, tree.overlap)
+    return quorum.reachable(wider, state.needs, approvals(state, people), still_able(request, state, people))
+
+
+def _not_in(tree: Node, leaves: Iterable[Leaf]) -> tuple[Leaf, ...]:
+    present = set(tree.every_leaf())
+    return tuple(leaf for leaf in leaves if leaf not in present)
+
+
+def wanted_crowds(request: Request, people_fallback: tuple[Leaf, ...], steps: Iterable[int]) -> Iterator[Leaf]:
+    """Name the leaves whose crowds the rules may ask for when these steps open or are looked at again."""
+    for index in steps:
+        if index >= len(request.route.steps):
+            continue
+        step = request.route.steps[index]
+        opened = request.opened(index)
+        yield from (request.tree_of(opened) if opened else step.approvers).every_leaf()
+        yield from step.fallback
+        if step.escalate_to is not None:
+            yield step.escalate_to
+    yield from request.route.fallback
+    yield from people_fallback
+    yield from LAST_RESORT
