@@ -1,0 +1,61 @@
+"""Who calls, as every use case is told it. However they proved it, the answer has one shape."""
+
+from dataclasses import dataclass
+from typing import Literal
+from uuid import UUID
+
+from quorate.domain.permissions import allows
+from quorate.domain.refusals import NotPermitted, Refusal
+
+CredentialKind = Literal["key", "token", "session", "client"]
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """How a caller proved who they are, kept with everything they do.
+
+    `credential` is the id of the stored credential (of a key, or of the secret a token was given for);
+    None for a password.
+    """
+
+    credential: UUID | None
+    kind: CredentialKind
+    surface: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """A signed-in user or service. Permissions are those of the directory, a few seconds old at most.
+
+    They are for the look before work begins; what changes a request is authorised again inside its
+    transaction.
+    """
+
+    tenant: UUID
+    principal: UUID
+    permissions: frozenset[str]
+    how: How
+    is_service: bool = False
+
+    def may(self, permission: str) -> bool:
+        return allows(self.permissions, permission)
+
+    def demand(self, permission: str) -> None:
+        """Raise `NotPermitted` unless the actor holds the permission."""
+        if not self.may(permission):
+            raise NotPermitted(permission)
+
+
+@dataclass(eq=False)
+class NotSignedIn(Refusal):
+    """No credential, or none that counts: unknown, expired, revoked, or its owner may not act."""
+
+    code = "not_signed_in"
+
+
+@dataclass(eq=False)
+class OtherTenant(Refusal):
+    """The credential is good, but the call names another tenant."""
+
+    code = "other_tenant"

@@ -1,0 +1,254 @@
+"""One batch of the door: lock, decide, record; the orders of one transaction, each with an answer of its own."""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from msgspec import to_builtins
+from msgspec.structs import replace
+
+from quorate.app import filing
+from quorate.app.filing import AskAccess, Planned, Start
+from quorate.app.look import look
+from quorate.app.orders import Answer, Done, Order, Wait
+from quorate.app.record import NOWHERE, Caused, Change, write_down
+from quorate.domain import commands as do
+from quorate.domain import lifecycle
+from quorate.domain import refusals as no
+from quorate.domain.history import apply_all, replay
+from quorate.domain.people import People
+from quorate.domain.refusals import Refusal
+from quorate.store import history, replays
+from quorate.store import requests as store
+from quorate.store.database import Database, Retryable
+from quorate.store.record import record
+from quorate.store.replays import Kept, ReplayKey
+from quorate.store.requests import Changes, Held, Key
+from quorate.store.tx import Tx
+
+KEPT_FOR = timedelta(hours=24)
+_NEVER_KEPT = (no.AccountInactive, no.NotPermitted, no.OwnRequest, no.EvidenceMissing)
+
+Clock = Callable[[], datetime]
+Ids = Callable[[], UUID]
+
+
+async def run(db: Database, orders: Sequence[Order], clock: Clock, new_id: Ids) -> list[Answer]:
+    """Carry out orders in one transaction; answer each, in order.
+
+    Raises: Retryable, CommitUnknown, and whatever a mistake of ours raises. Then nobody has been answered.
+    """
+    at = clock()
+    async with db.tx({order.tenant for order in orders}) as tx:
+        answers = await _answered_before(tx, orders, at)
+        live = [order for order in orders if order.id not in answers]
+        if live:
+            answers |= await _Working(at, new_id).carry_out(tx, live)
+        await _keep(tx, orders, answers, at)
+    return [answers[order.id] for order in orders]
+
+
+async def lapse_due(db: Database, tenant: UUID, kind: str, clock: Clock, new_id: Ids, most: int) -> int:
+    """Do to requests what time (`request`) or a changed directory (`recheck`) has brought about. Says to how many.
+
+    What others hold is passed over: whoever holds it brings it up to date, or the next round finds it.
+    """
+    at = clock()
+    async with db.tx([tenant]) as tx:
+        held = await store.lock_due(tx, kind, at, most)
+        if held:
+            working = _Working(at, new_id)
+            await working.bring_up(tx, held, do.Recheck() if kind == "recheck" else None)
+            done = [(key.tenant, kind, key.id) for key in held] if kind == "recheck" else []
+            await working.record(tx, done)
+    return len(held)
+
+
+async def done_before(tx: Tx, tenant: UUID, request: UUID, upto: int, command: UUID | None) -> Done:
+    """Rebuild the answer to a command that was carried out before, from the history it wrote."""
+    past = await history.of_request(tx, tenant, request, upto)
+    now = (await store.load(tx, [request]))[Key(tenant, request)]
+    then = replay(tenant, request, [one.event for one in past])
+    return Done(Held(then, now.tasks), tuple(one.event for one in past if one.command == command), replayed=True)
+
+
+class _Working:
+    """The requests of a batch as they change."""
+
+    def __init__(self, at: datetime, new_id: Ids) -> None:
+        self._at, self._new_id = at, new_id
+        self._held: dict[Key, Held] = {}
+        self._changes: dict[Key, Change] = {}
+        self._people: dict[UUID, People] = {}
+
+    async def carry_out(self, tx: Tx, orders: Sequence[Order]) -> dict[UUID, Answer]:
+        self._held = await store.lock(
+            tx,
+            {Key(order.tenant, order.request) for order in orders if order.request and not order.is_asking},
+            {Key(order.tenant, order.task) for order in orders if order.task},
+            {(order.tenant, key) for order in orders if (key := _duplicate_key(order))},
+        )
+        by_task = {Key(key.tenant, task): key for key, held in self._held.items() for task in held.tasks}
+        keyed = [(order, _key_of(order, by_task)) for order in orders]
+        plans = await _plans(tx, orders)
+        self._people = await look(tx, self._held, keyed, plans, self._at)
+        self._lapse()
+
+        answers: dict[UUID, Answer] = {}
+        touched = {about for order, about in keyed if about and not order.is_asking}
+        for order, about in keyed:
+            try:
+                answers[order.id] = (
+                    self._ask(order, plans[order.id], touched) if order.is_asking else self._handle(order, about)
+                )
+            except Refusal as refusal:
+                answers[order.id] = refusal
+        made = await self.record(tx)
+        for order in orders:
+            answer = answers[order.id]
+            if order.is_asking and isinstance(answer, Done) and Key(order.tenant, answer.request.id) not in made:
+                answers[order.id] = no.DuplicateRequest(None)
+        return answers
+
+    async def bring_up(self, tx: Tx, held: dict[Key, Held], command: do.Recheck | None) -> None:
+        """Do what time has done to held requests, and then a command that is nobody's."""
+        self._held = held
+        orders = [(Order(self._new_id(), key.tenant, None, command, key.id), key) for key in held]
+        self._people = await look(tx, held, orders, {}, self._at)
+        self._lapse()
+        for order, key in orders:
+            if command is not None:
+                self._handle(order, key)
+
+    async def record(self, tx: Tx, timers_done: Iterable[tuple[UUID, str, UUID]] = ()) -> set[Key]:
+        changes = Changes(timers_gone=list(timers_done))
+        for key, change in sorted(self._changes.items()):
+            write_down(changes, change, self._people[key.tenant])
+        return await record(tx, changes)
+
+    def _lapse(self) -> None:
+        for key, held in self._held.items():
+            events = lifecycle.lapse(held.request, self._people[key.tenant], at=self._at)
+            self._happen(key, Caused(self._new_id(), None, NOWHERE, tuple(events)))
+
+    def _handle(self, order: Order, key: Key | None) -> Done:
+        if key is None or key not in self._held:
+            raise no.NoSuchRequest(order.request or order.task or "")
+        request, command = self._now(key).request, order.what
+        if command is None:
+            return Done(self._now(key), ())
+        assert not isinstance(command, AskAccess | Start)
+        if order.task is not None and isinstance(command, do.Decide | do.Reassign):
+            command = replace(command, step=self._held[key].tasks.index(order.task))
+        at = max(self._at, request.updated_at)
+        events = lifecycle.handle(request, command, self._people[key.tenant], at=at)
+        self._happen(key, Caused(order.id, order.actor, order.origin, tuple(events)))
+        return Done(self._now(key), tuple(events))
+
+    def _ask(self, order: Order, planned: Planned, touched: set[Key]) -> Done | Wait:
+        assert isinstance(order.what, AskAccess | Start)
+        assert order.actor is not None
+        duplicate = None
+        if (wanted := _duplicate_key(order)) is not None:
+            for key, held in [*self._held.items()]:
+                if key.tenant == order.tenant and held.request.filing.duplicate_key == wanted and held.request.is_open:
+                    if key in touched or not self._now(key).request.is_open:
+                        return Wait()
+                    duplicate = key.id
+            if any(key.tenant == order.tenant and _is_new(one, wanted) for key, one in self._changes.items()):
+                return Wait()
+        people = self._people[order.tenant]
+        command = filing.submission(order.actor, order.what, planned, people, duplicate)
+        if order.origin.surface:
+            command = replace(command, filing=replace(command.filing, surface=order.origin.surface))
+        key = Key(order.tenant, order.request or self._new_id())
+        request, events = lifecycle.submit(order.tenant, key.id, command, people, at=self._at)
+        caused = Caused(order.id, order.actor, order.origin, tuple(events))
+        tasks = tuple(self._new_id() for _ in request.walk)
+        self._changes[key] = Change(None, Held(request, tasks), [caused])
+        return Done(self._changes[key].after, tuple(events))
+
+    def _now(self, key: Key) -> Held:
+        return self._changes[key].after if key in self._changes else self._held[key]
+
+    def _happen(self, key: Key, caused: Caused) -> None:
+        """Let events happen to a held request; every step they open is given a task."""
+        if not caused.events:
+            return
+        now = self._now(key)
+        request = apply_all(now.request, caused.events)
+        tasks = now.tasks + tuple(self._new_id() for _ in request.walk[len(now.tasks) :])
+        change = self._changes.setdefault(key, Change(self._held[key], now, []))
+        change.after = Held(request, tasks)
+        change.caused.append(caused)
+
+
+def _is_new(change: Change, duplicate_key: str) -> bool:
+    return change.before is None and change.after.request.filing.duplicate_key == duplicate_key
+
+
+async def _plans(tx: Tx, orders: Sequence[Order]) -> dict[UUID, Planned]:
+    askings = [(order.id, order.tenant, order.what) for order in orders if isinstance(order.what, AskAccess | Start)]
+    if not askings:
+        return {}
+    planned = await filing.plan(tx, [(tenant, asking) for _, tenant, asking in askings])
+    return {order: plan for (order, _, _), plan in zip(askings, planned, strict=True)}
+
+
+def _duplicate_key(order: Order) -> str | None:
+    if not isinstance(order.what, AskAccess | Start) or order.actor is None:
+        return None
+    return filing.duplicate_key(order.what, order.actor)
+
+
+def _key_of(order: Order, by_task: dict[Key, Key]) -> Key | None:
+    if order.task is not None:
+        return by_task.get(Key(order.tenant, order.task))
+    return Key(order.tenant, order.request) if order.request else None
+
+
+async def _answered_before(tx: Tx, orders: Sequence[Order], at: datetime) -> dict[UUID, Answer]:
+    """Answer what was answered before, and put off a second use of an idempotency key within the batch."""
+    answers: dict[UUID, Answer] = {}
+    first: dict[ReplayKey, Order] = {}
+    for order in orders:
+        if (key := order.replay_key) is not None and first.setdefault(key, order) is not order:
+            answers[order.id] = Wait()
+    found = await replays.find(tx, first, at - KEPT_FOR) if first else {}
+    for key, (fingerprint, kept) in found.items():
+        order = first[key]
+        assert order.idempotency is not None
+        same = fingerprint == order.idempotency.fingerprint
+        answers[order.id] = await _kept_answer(tx, order.tenant, kept) if same else no.KeyReused()
+    return answers
+
+
+async def _kept_answer(tx: Tx, tenant: UUID, kept: Kept) -> Answer:
+    if kept.code is not None:
+        refusal = no.remembered(kept.code, kept.facts)
+        refusal.replayed = True
+        return refusal
+    assert kept.request is not None
+    return await done_before(tx, tenant, kept.request, kept.version, kept.command)
+
+
+async def _keep(tx: Tx, orders: Sequence[Order], answers: dict[UUID, Answer], at: datetime) -> None:
+    """Keep the answers to calls that carried a key. Never a refusal that depends on who may.
+
+    Raises: Retryable: another server has just answered the same key; the retry finds its answer.
+    """
+    new: list[tuple[ReplayKey, bytes, Kept]] = []
+    for order in orders:
+        key, answer = order.replay_key, answers[order.id]
+        if key is None or order.idempotency is None:
+            continue
+        match answer:
+            case Done(replayed=False):
+                kept = Kept(answer.request.id, answer.request.version, order.id)
+            case Refusal() if not isinstance(answer, (*_NEVER_KEPT, no.KeyReused)) and not answer.replayed:
+                kept = Kept(code=answer.code, facts=to_builtins(answer.facts()))
+            case _:
+                continue
+        new.append((key, order.idempotency.fingerprint, kept))
+    if new and not await replays.keep(tx, new, at, at - KEPT_FOR):
+        raise Retryable("the idempotency key was used elsewhere at the same moment")

@@ -1,0 +1,196 @@
+"""The door: the only place that changes a request. Lock, decide, record, in one transaction for many commands.
+
+Commands that arrive on a lane while a transaction is in flight wait together and become the next one. There is no
+timer: an idle server runs batches of one, a busy one shares the cost of locking, writing and flushing among all who
+wait. A lane is a fixed share of the tenants.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from uuid import UUID
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from quorate.app import batch
+from quorate.app.orders import Answer, Done, Order, Wait
+from quorate.store import history
+from quorate.store.database import CommitUnknown, Database, Retryable
+
+log = logging.getLogger(__name__)
+
+MOST = 128  # commands a batch
+TRIES = 6
+FIRST_PAUSE = timedelta(milliseconds=50)  # Doubles with every try: about 1.5 s in all, a restart of the database.
+
+_Fate = Answer | Exception
+
+
+class Unavailable(Exception):
+    """The database could not be reached, or answered nothing but conflicts: the caller may try again."""
+
+
+class Door:
+    """Takes orders and answers each with what it brought about.
+
+    `lanes` transactions are in flight at a time; tenants are spread over them by their id.
+    """
+
+    def __init__(self, db: Database, clock: batch.Clock, new_id: batch.Ids, *, lanes: int = 2) -> None:
+        self._clock, self._new_id, self._db = clock, new_id, db
+        self._lanes = [_Lane(self._run) for _ in range(lanes)]
+
+    async def take(self, order: Order) -> Done:
+        """Carry out one order. Whoever is answered has been committed; hanging up cancels nothing.
+
+        Raises:
+            Refusal: the rules say no. Nothing has changed, but for what time had done already.
+            Unavailable: nothing has changed, and trying again may help.
+        """
+        lane = self._lanes[order.tenant.int % len(self._lanes)]
+        return await asyncio.shield(lane.wait_for(order))
+
+    async def close(self) -> None:
+        """Let what is in flight end. Orders that come later are refused as unavailable."""
+        for lane in self._lanes:
+            await lane.close()
+
+    async def _run(self, orders: Sequence[Order]) -> list[_Fate]:
+        """Answer a batch: in one transaction if that goes well, else in smaller ones, so that each has its own fate."""
+        answers: list[_Fate | None] = [None] * len(orders)
+        await self._attempt(orders, list(range(len(orders))), answers, tries=TRIES, pause=FIRST_PAUSE)
+        return [answer if answer is not None else Unavailable() for answer in answers]
+
+    async def _attempt(
+        self,
+        orders: Sequence[Order],
+        places: list[int],
+        answers: list[_Fate | None],
+        tries: int,
+        pause: timedelta,
+    ) -> None:
+        chosen = [orders[place] for place in places]
+        try:
+            found = await batch.run(self._db, chosen, self._clock, self._new_id)
+        except CommitUnknown:
+            places = await self._settle_unknown(orders, places, answers)
+            if tries > 1:
+                await asyncio.sleep(pause.total_seconds())
+                await self._again(orders, places, answers, tries - 1, pause * 2)
+        except Retryable as error:
+            if tries <= 1:
+                log.warning("batch given up", extra={"size": len(chosen), "reason": type(error).__name__})
+                return
+            if tries < TRIES:
+                await asyncio.sleep(pause.total_seconds())
+            await self._again(orders, places, answers, tries - 1, pause * 2)
+        except Exception as error:
+            if len(places) == 1:
+                log.exception("command failed", extra={"command": str(chosen[0].id)})
+                answers[places[0]] = error
+                return
+            await self._again(orders, places, answers, tries, pause)
+        else:
+            for place, answer in zip(places, found, strict=True):
+                answers[place] = answer
+
+    async def _again(
+        self,
+        orders: Sequence[Order],
+        places: list[int],
+        answers: list[_Fate | None],
+        tries: int,
+        pause: timedelta,
+    ) -> None:
+        """Run what is left in two halves, one after the other."""
+        middle = (len(places) + 1) // 2
+        for half in (places[:middle], places[middle:]):
+            if half:
+                await self._attempt(orders, half, answers, tries, pause)
+
+    async def _settle_unknown(
+        self, orders: Sequence[Order], places: list[int], answers: list[_Fate | None]
+    ) -> list[int]:
+        """After a COMMIT whose outcome is unknown: answer from history what it knows; give back the rest."""
+        pause = FIRST_PAUSE
+        for _ in range(TRIES):
+            try:
+                known = await self._from_history([orders[place] for place in places])
+                break
+            except (Retryable, CommitUnknown):
+                await asyncio.sleep(pause.total_seconds())
+                pause *= 2
+        else:
+            return []  # Nobody can tell; the callers are told to ask again, and their ids will find out.
+        for place in places:
+            if (done := known.get(orders[place].id)) is not None:
+                answers[place] = done
+        return [place for place in places if answers[place] is None]
+
+    async def _from_history(self, orders: Sequence[Order]) -> dict[UUID, Done]:
+        async with self._db.tx({order.tenant for order in orders}) as tx:
+            known = await history.carried_out(tx, [order.id for order in orders])
+            return {
+                command: replace(await batch.done_before(tx, tenant, request, seq, command), replayed=False)
+                for command, (tenant, request, seq) in known.items()
+            }
+
+
+class _Waiting(Struct):
+    order: Order
+    answer: asyncio.Future[Done]
+
+
+class _Lane:
+    """Orders in the line they came in, and one transaction in flight."""
+
+    def __init__(self, run: Callable[[Sequence[Order]], Awaitable[list[_Fate]]]) -> None:
+        self._run = run
+        self._line: deque[_Waiting] = deque()
+        self._driver: asyncio.Task[None] | None = None
+        self._closed = False
+
+    def wait_for(self, order: Order) -> "asyncio.Future[Done]":
+        answer: asyncio.Future[Done] = asyncio.get_running_loop().create_future()
+        if self._closed:
+            answer.set_exception(Unavailable())
+            return answer
+        self._line.append(_Waiting(order, answer))
+        if self._driver is None:
+            self._driver = asyncio.create_task(self._drive())
+        return answer
+
+    async def close(self) -> None:
+        self._closed = True
+        if self._driver is not None:
+            await self._driver
+
+    async def _drive(self) -> None:
+        try:
+            while self._line:
+                await self._answer([self._line.popleft() for _ in range(min(MOST, len(self._line)))])
+        finally:
+            self._driver = None
+
+    async def _answer(self, together: list[_Waiting]) -> None:
+        try:
+            answers = await self._run([waiting.order for waiting in together])
+        except BaseException:
+            for waiting in together:
+                if not waiting.answer.done():
+                    waiting.answer.set_exception(Unavailable())
+            raise
+        again = []
+        for waiting, answer in zip(together, answers, strict=True):
+            if isinstance(answer, Wait):
+                again.append(waiting)
+            elif waiting.answer.done():
+                continue  # The loop is ending and has cancelled it.
+            elif isinstance(answer, Exception):
+                waiting.answer.set_exception(answer)
+            else:
+                waiting.answer.set_result(answer)
+        self._line.extendleft(reversed(again))

@@ -1,0 +1,160 @@
+"""What a batch writes, worked out from the requests before and after it."""
+
+from collections.abc import Iterator
+from uuid import UUID
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from quorate.domain import routing
+from quorate.domain.events import Event, Outcome
+from quorate.domain.people import People
+from quorate.domain.requests import Request, StepState
+from quorate.domain.workflows import Kind
+from quorate.store.requests import Changes, Counted, Happening, Held, Key, Listing, TaskRow
+
+
+class Origin(Struct, frozen=True):
+    """Where a command came from, for the history: which credential, through which surface, from which address."""
+
+    credential: UUID | None = None
+    surface: str | None = None
+    address: str | None = None
+
+
+NOWHERE = Origin()
+
+
+class Caused(Struct, frozen=True):
+    """The events that one command brought about, in order."""
+
+    command: UUID
+    actor: UUID | None
+    origin: Origin
+    events: tuple[Event, ...]
+
+
+class Change(Struct):
+    """One request as it was locked (None: it is new), as it is now, and what happened in between."""
+
+    before: Held | None
+    after: Held
+    caused: list[Caused]
+
+
+def write_down(changes: Changes, change: Change, people: People) -> None:
+    """Add to what a batch writes all that one changed request needs."""
+    request, before = change.after.request, change.before.request if change.before else None
+    (changes.moved if before else changes.born).append(change.after)
+    changes.events += _happenings(change)
+    _tasks(changes, change.before, change.after, people)
+    _timer(changes, before, request)
+    if before is None or before.status is not request.status:
+        changes.counts += _counted(before, request)
+
+
+def _happenings(change: Change) -> Iterator[Happening]:
+    request, is_new = change.after.request, change.before is None
+    seq = change.before.request.version if change.before else 0
+    for caused in change.caused:
+        for place, event in enumerate(caused.events):
+            seq += 1
+            yield Happening(
+                request.tenant,
+                request.id,
+                is_new,
+                seq,
+                caused.command,
+                place,
+                event,
+                caused.actor,
+                caused.origin.credential,
+                caused.origin.surface,
+                caused.origin.address,
+            )
+    assert seq == request.version, "every event counts"
+
+
+def _tasks(changes: Changes, before: Held | None, after: Held, people: People) -> None:
+    request, is_new = after.request, before is None
+    known = len(before.tasks) if before else 0
+    for place, (state, task) in enumerate(zip(request.walk, after.tasks, strict=True)):
+        row = _task(request, state, task, is_new)
+        keys = inbox_keys(request, state, people) if row.status == "open" else frozenset()
+        if place >= known:
+            asking = tuple(sorted(routing.askers(request, people)))
+            changes.tasks_opened.append(replace(row, askers=asking))
+            old_keys: frozenset[str] = frozenset()
+        else:
+            assert before is not None
+            old = before.request.walk[place]
+            if old == state and (row.status != "open" or before.request.is_open):
+                continue
+            old_row = _task(before.request, old, task, is_new)
+            if old_row != row:
+                changes.tasks_changed.append(row)
+            old_keys = inbox_keys(before.request, old, people) if old_row.status == "open" else frozenset()
+            if old_keys and not keys:
+                changes.tasks_done.append(Key(request.tenant, task))
+                continue
+        for key in sorted(keys - old_keys):
+            changes.listed.append(Listing(request.tenant, key, task, request.id, is_new, request.created_at))
+        changes.unlisted += [(request.tenant, task, key) for key in sorted(old_keys - keys)]
+
+
+def _task(request: Request, state: StepState, task: UUID, is_new: bool) -> TaskRow:
+    return TaskRow(
+        request.tenant,
+        task,
+        request.id,
+        is_new,
+        state.index,
+        task_status(request, state),
+        state.opened_at,
+        state.due_at,
+        (),
+        tuple(sorted(state.spent | state.excluded)),
+        request.created_at,
+    )
+
+
+def task_status(request: Request, state: StepState) -> str:
+    """Say what became of a step's task: open, approved, rejected, expired, or closed with the request."""
+    if state is not request.current:
+        return "approved"
+    match request.status:
+        case Outcome.PENDING:
+            return "open"
+        case Outcome.CANCELLED:
+            return "closed"
+        case final:
+            return final.value
+
+
+def inbox_keys(request: Request, state: StepState, people: People) -> frozenset[str]:
+    """Name the inboxes a step's task stands in: one for each way its approvers are named."""
+    keys = set()
+    for leaf in request.tree_of(state).every_leaf():
+        if leaf.kind is not Kind.MANAGER:
+            keys.add(f"{leaf.kind}:{leaf.value}")
+        elif request.beneficiary is not None:
+            keys.add(f"manager:{people.human(request.beneficiary)}")
+    return frozenset(keys)
+
+
+def _timer(changes: Changes, before: Request | None, after: Request) -> None:
+    was = before.due_at if before else None
+    if after.due_at == was:
+        return
+    if after.due_at is None:
+        changes.timers_gone.append((after.tenant, "request", after.id))
+    else:
+        changes.timers_set.append((after.tenant, after.id, before is None, after.due_at))
+
+
+def _counted(before: Request | None, after: Request) -> Iterator[Counted]:
+    filing = after.filing
+    what = (filing.kind.value, filing.target.type if filing.target else "")
+    if before is not None:
+        yield Counted(after.tenant, after.id, before is None, before.status.value, *what, -1)
+    yield Counted(after.tenant, after.id, before is None, after.status.value, *what, 1)

@@ -1,0 +1,267 @@
+"""Signing in: with a password, with a refresh token, with client credentials.
+
+A login that does not exist and a wrong password get the same answer after the same work. That an account
+is suspended is said only to who knows its password.
+"""
+
+import hmac
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from quorate.app.credentials import is_alive, is_usable
+from quorate.app.keys import mint_secret, secret_hash
+from quorate.app.limits import Attempts
+from quorate.app.tokens import Issued, Tokens
+from quorate.app.verify import Passwords
+from quorate.domain.permissions import KNOWN, allows
+from quorate.domain.refusals import Refusal
+from quorate.store import signin as store
+from quorate.store.database import Database
+from quorate.store.signin import Account
+
+log = logging.getLogger(__name__)
+
+REMEMBERED = 4  # times the usual life of a refresh token, for who asks to be remembered
+
+
+@dataclass(eq=False)
+class InvalidCredentials(Refusal):
+    """The login and the password do not go together."""
+
+    code = "invalid_credentials"
+
+
+@dataclass(eq=False)
+class InvalidClient(Refusal):
+    """The client id and the secret do not go together, or do no longer count."""
+
+    code = "invalid_client"
+
+
+@dataclass(eq=False)
+class InvalidScope(Refusal):
+    """The client asked for a permission it does not hold."""
+
+    code = "invalid_scope"
+
+
+@dataclass(eq=False)
+class AccountSuspended(Refusal):
+    """The password is right, but the account is suspended."""
+
+    code = "account_suspended"
+
+
+@dataclass(eq=False)
+class AccountNotVerified(Refusal):
+    """The password is right, but the account is not active yet."""
+
+    code = "account_not_verified"
+
+
+@dataclass(eq=False)
+class TenantNotFound(Refusal):
+    """No such tenant; or none was named and there is not exactly one."""
+
+    code = "tenant_not_found"
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """What a sign-in gives. The secrets are kept out of its repr."""
+
+    account: Account
+    access: Issued
+    identity: Issued
+    refresh_token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ClientToken:
+    """What client credentials give. `scope` is what the client may do, whatever it asked for."""
+
+    access: Issued
+    tenant: UUID
+    slug: str
+    scope: Sequence[str]
+
+
+class SignIn:
+    """The use cases.
+
+    Args:
+        attempts: counted first, before anything is looked up.
+        new_id: mints ids of sessions.
+        region: the `region` claim.
+        refresh_life: how long a refresh token counts; each use starts it anew.
+        forget: told the tenant whenever a session ends, so that its tokens die at once here.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        tokens: Tokens,
+        passwords: Passwords,
+        attempts: Attempts,
+        *,
+        clock: Callable[[], datetime],
+        new_id: Callable[[], UUID],
+        region: str,
+        refresh_life: timedelta,
+        forget: Callable[[UUID], None],
+    ) -> None:
+        self._db = db
+        self._tokens = tokens
+        self._passwords = passwords
+        self._attempts = attempts
+        self._clock = clock
+        self._new_id = new_id
+        self._region = region
+        self._refresh_life = refresh_life
+        self._forget = forget
+
+    async def login(
+        self, tenant: UUID | None, login: str, password: str, *, address: str, remember: bool = False
+    ) -> SignedIn:
+        """Sign a user in by password.
+
+        Args:
+            tenant: None where it can be inferred, because there is only one.
+
+        Raises:
+            TooOften, TenantNotFound, InvalidCredentials: in this order;
+            AccountSuspended, AccountNotVerified: only after the right password.
+        """
+        self._attempts.take("sign-in", login, address)
+        tenant = tenant or await store.only_tenant(self._db)
+        if tenant is None:
+            raise TenantNotFound
+        async with self._db.tx({tenant}) as tx:
+            if await store.slug(tx, tenant) is None:
+                raise TenantNotFound
+            account = await store.account_by_login(tx, tenant, login)
+        verdict = await self._passwords.verify(account.password_hash if account else None, password)
+        if account is None or not verdict.right:
+            log.info("sign-in refused", extra={"tenant": str(tenant), "address": address})
+            raise InvalidCredentials
+        if account.status == "suspended":
+            raise AccountSuspended
+        if not account.active:
+            raise AccountNotVerified
+        return await self._open(account, verdict.rehashed, remember)
+
+    async def refresh(self, refresh_token: str, *, address: str) -> SignedIn:
+        """Exchange a refresh token for new tokens; it counts once.
+
+        One that was exchanged before ends the session: somebody has a copy (RFC 9700 §4.14.2).
+
+        Raises:
+            TooOften, InvalidCredentials.
+        """
+        tenant, session_id, secret = _parts(refresh_token)
+        self._attempts.take("refresh", session_id.hex, address)
+        at, given, following = self._clock(), secret_hash(secret), mint_secret()
+        async with self._db.tx({tenant}) as tx:
+            session = await store.lock_session(tx, tenant, session_id)
+            account = await store.account(tx, tenant, session.principal) if session else None
+            fits = session is not None and hmac.compare_digest(session.secret_hash, given)
+            if session is not None and not fits and hmac.compare_digest(session.previous_hash or b"", given):
+                log.warning("refresh token used twice", extra={"tenant": str(tenant), "session": str(session_id)})
+                await store.end_session(tx, tenant, session_id, at)
+            counts = fits and account is not None and account.active and session and is_alive(session, account, at)
+            if counts and session:
+                expires_at = at + max(self._refresh_life, session.expires_at - at)
+                await store.renew_session(tx, tenant, session_id, secret_hash(following), expires_at)
+        if not counts or account is None:
+            self._forget(tenant)
+            raise InvalidCredentials
+        await self._tokens.look()
+        return self._signed_in(account, session_id, following)
+
+    async def logout(self, tenant: UUID, session: UUID) -> None:
+        """End a session: its refresh token, and the access tokens it gave, count no more (elsewhere seconds later)."""
+        async with self._db.tx({tenant}) as tx:
+            await store.end_session(tx, tenant, session, self._clock())
+        self._forget(tenant)
+
+    async def client(self, client_id: str, secret: str, scope: str, *, address: str) -> ClientToken:
+        """Give a token for client credentials (RFC 6749 §4.4).
+
+        It carries all the client may do. Asking for less is ignored, as §3.3 allows, and the answer says so.
+
+        Raises:
+            TooOften, InvalidClient;
+            InvalidScope: it asked for a permission of ours that it does not hold.
+        """
+        self._attempts.take("token", client_id, address)
+        at = self._clock()
+        found = [
+            one
+            for one in await store.credentials_by_hash(self._db, secret_hash(secret))
+            if one.kind == "client" and hmac.compare_digest((one.client_id or "").encode(), client_id.encode())
+        ]
+        live = [one for one in found if is_usable(one, at)]
+        if len(live) != 1:
+            raise InvalidClient
+        client = live[0]
+        async with self._db.tx({client.tenant}) as tx:
+            account = await store.account(tx, client.tenant, client.principal)
+            slug = await store.slug(tx, client.tenant)
+            await store.used(tx, client.tenant, client.id, at)
+        if account is None or slug is None or not account.active:
+            raise InvalidClient
+        if any(word in KNOWN and not allows(account.permissions, word) for word in scope.split()):
+            raise InvalidScope
+        await self._tokens.look()
+        access = self._tokens.access(self._claims(account), credential=client.id)
+        return ClientToken(access, client.tenant, slug, sorted(account.permissions))
+
+    async def _open(self, account: Account, rehashed: str | None, remember: bool) -> SignedIn:
+        at, session_id, secret = self._clock(), self._new_id(), mint_secret()
+        life = self._refresh_life * (REMEMBERED if remember else 1)
+        assert account.password_stamp is not None, "the database lets no password be without a stamp"
+        assert account.password_hash is not None
+        session = store.Session(
+            session_id, account.id, secret_hash(secret), None, account.password_stamp, at, at + life, None
+        )
+        async with self._db.tx({account.tenant}) as tx:
+            await store.open_session(tx, account.tenant, session)
+            if rehashed is not None:
+                await store.rehash(tx, account.tenant, account.id, account.password_hash, rehashed)
+        await self._tokens.look()
+        return self._signed_in(account, session_id, secret)
+
+    def _signed_in(self, account: Account, session: UUID, secret: str) -> SignedIn:
+        claims = self._claims(account)
+        return SignedIn(
+            account,
+            self._tokens.access(claims, session=session),
+            self._tokens.identity(claims),
+            f"qr_{account.tenant.hex}_{session.hex}_{secret}",
+        )
+
+    def _claims(self, account: Account) -> dict[str, Any]:
+        """Information for whoever holds the token (native contract b.1); never read back for authority."""
+        return {
+            "sub": str(account.id),
+            "tenant_id": str(account.tenant),
+            "email": account.email or "",
+            "display_name": account.name,
+            "roles": list(account.roles),
+            "permissions": sorted(account.permissions),
+            "region": self._region,
+        }
+
+
+def _parts(refresh_token: str) -> tuple[UUID, UUID, str]:
+    try:
+        mark, tenant, session, secret = refresh_token.split("_", 3)
+        if mark != "qr" or not secret.isascii():
+            raise ValueError(mark)
+        return UUID(tenant), UUID(session), secret
+    except ValueError:
+        raise InvalidCredentials from None

@@ -1,0 +1,1 @@
+"""What is kept: SQL only, rows in and values out, no rules."""

@@ -1,0 +1,300 @@
+"""What one batch of the door writes: state, history, tasks, inbox, timers, messages, counts, in one statement.
+
+The statement is put together from the parts that have rows. New requests come first, with `ON CONFLICT DO NOTHING`;
+what hangs on one is written only if it was really made.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from quorate.store.requests import Changes, Held, Key, Progress
+from quorate.store.tx import Tx
+
+_encode = msgspec.json.Encoder().encode
+
+
+async def record(tx: Tx, changes: Changes) -> set[Key]:
+    """Write a batch.
+
+    Returns the keys of the new requests that were made. One whose duplicate another transaction has made meanwhile
+    is not among them, and nothing of it was written.
+    """
+    values: list[Any] = [list(tx.tenants)]
+    parts: list[str] = []
+    for part in _PARTS:
+        rows = part.rows(changes)
+        if rows:
+            columns = list(zip(*rows, strict=True))
+            places = ", ".join(f"${len(values) + 1 + n}::{kind}[]" for n, kind in enumerate(part.kinds))
+            names = ", ".join(part.columns)
+            only = "(new.tenant_id, new.request) IN (SELECT tenant_id, id FROM born)" if changes.born else "true"
+            text = part.sql.format(rows=f"unnest({places}) AS new ({names})", if_made=f"(NOT new.is_new OR {only})")
+            parts.append(f"{part.name} AS ({text})")
+            values += [list(column) for column in columns]
+    if not parts:
+        return set()
+    made = "SELECT tenant_id, id FROM born" if changes.born else "SELECT 1 WHERE false"
+    found = await tx.all(f"WITH {', '.join(parts)} {made}", *values)
+    return {Key(row["tenant_id"], row["id"]) for row in found}
+
+
+class _Part(NamedTuple):
+    """One part of the statement. `columns` are `name type`; in `sql`, {rows} reads them as `new`."""
+
+    name: str
+    spec: str
+    rows: Callable[[Changes], Sequence[tuple[Any, ...]]]
+    sql: str
+
+    @property
+    def columns(self) -> list[str]:
+        return [column.split()[0] for column in self.spec.split(",")]
+
+    @property
+    def kinds(self) -> list[str]:
+        return [column.split()[1] for column in self.spec.split(",")]
+
+
+def _state(held: Held) -> tuple[Any, ...]:
+    """The columns that change as a request moves, but for its key."""
+    request = held.request
+    progress = Progress(request.walk, held.tasks, request.due_by, request.closed_by, request.closing_note)
+    index = request.current.index if request.walk else 0
+    order = request.route.steps[index].order if request.route.steps else None
+    return (
+        request.status.value,
+        _encode(progress),
+        index,
+        order,
+        request.due_at,
+        request.expires_at,
+        request.closed_at,
+        request.version,
+        request.updated_at,
+    )
+
+
+_STATE = (
+    "status text, progress jsonb, step_index int, current_step int, due_at timestamptz, expires_at timestamptz,"
+    " closed_at timestamptz, version int, updated_at timestamptz"
+)
+
+
+def _born(changes: Changes) -> list[tuple[Any, ...]]:
+    rows = []
+    for held in changes.born:
+        request, filing = held.request, held.request.filing
+        target = filing.target
+        rows.append(
+            (
+                request.tenant,
+                request.id,
+                filing.kind.value,
+                filing.requester,
+                filing.beneficiary,
+                filing.filed_by,
+                filing.workflow,
+                target.type if target else None,
+                target.id if target else None,
+                filing.duplicate_key,
+                _encode(filing),
+                _encode(request.route),
+                request.created_at,
+                *_state(held),
+            )
+        )
+    return sorted(rows, key=lambda row: (row[0], row[9] or "", row[1]))
+
+
+_PARTS = (
+    _Part(
+        "born",
+        "tenant_id uuid, id uuid, kind text, requester_id uuid, beneficiary_id uuid, filed_by uuid, workflow_id uuid,"
+        " target_type text, target_id text, duplicate_key text, filing jsonb, route jsonb, created_at timestamptz, "
+        + _STATE,
+        _born,
+        """
+        INSERT INTO request (tenant_id, id, kind, requester_id, beneficiary_id, filed_by, workflow_id, target_type,
+                             target_id, duplicate_key, filing, route, created_at, status, progress, step_index,
+                             current_step, due_at, expires_at, closed_at, version, updated_at)
+        SELECT * FROM {rows}
+        ON CONFLICT DO NOTHING
+        RETURNING tenant_id, id
+        """,
+    ),
+    _Part(
+        "moved",
+        "tenant_id uuid, id uuid, " + _STATE,
+        lambda changes: [(held.request.tenant, held.request.id, *_state(held)) for held in changes.moved],
+        """
+        UPDATE request
+           SET status = new.status, progress = new.progress, step_index = new.step_index,
+               current_step = new.current_step, due_at = new.due_at, expires_at = new.expires_at,
+               closed_at = new.closed_at, version = new.version, updated_at = new.updated_at
+          FROM {rows}
+         WHERE request.tenant_id = ANY ($1) AND request.tenant_id = new.tenant_id AND request.id = new.id
+        """,
+    ),
+    _Part(
+        "happened",
+        "tenant_id uuid, request uuid, is_new bool, seq int, command_id uuid, command_seq int, at timestamptz,"
+        " type text, actor_id uuid, credential_id uuid, surface text, address text, body jsonb",
+        lambda changes: [
+            (
+                one.tenant,
+                one.request,
+                one.is_new,
+                one.seq,
+                one.command,
+                one.command_seq,
+                one.event.at,
+                type(one.event).__name__,
+                one.actor,
+                one.credential,
+                one.surface,
+                one.address,
+                _encode(one.event),
+            )
+            for one in changes.events
+        ],
+        """
+        INSERT INTO event (tenant_id, subject_kind, subject_id, seq, command_id, command_seq, at, type, actor_id,
+                           credential_id, surface, address, body)
+        SELECT tenant_id, 'request', request, seq, command_id, command_seq, at, type, actor_id, credential_id, surface,
+               address, body
+          FROM {rows}
+         WHERE {if_made}
+        """,
+    ),
+    _Part(
+        "opened",
+        "tenant_id uuid, id uuid, request uuid, is_new bool, step_index int, status text, opened_at timestamptz,"
+        " due_at timestamptz, askers jsonb, closed_to jsonb, request_created_at timestamptz",
+        lambda changes: [
+            (
+                task.tenant,
+                task.id,
+                task.request,
+                task.is_new,
+                task.step,
+                task.status,
+                task.opened_at,
+                task.due_at,
+                _encode(task.askers),
+                _encode(task.closed_to),
+                task.request_created_at,
+            )
+            for task in changes.tasks_opened
+        ],
+        """
+        INSERT INTO task (tenant_id, id, request_id, step_index, status, opened_at, due_at, askers, closed_to,
+                          request_created_at)
+        SELECT tenant_id, id, request, step_index, status, opened_at, due_at,
+               ARRAY(SELECT jsonb_array_elements_text(askers)::uuid),
+               ARRAY(SELECT jsonb_array_elements_text(closed_to)::uuid), request_created_at
+          FROM {rows}
+         WHERE {if_made}
+        """,
+    ),
+    _Part(
+        "changed",
+        "tenant_id uuid, id uuid, status text, due_at timestamptz, closed_to jsonb",
+        lambda changes: [
+            (task.tenant, task.id, task.status, task.due_at, _encode(task.closed_to)) for task in changes.tasks_changed
+        ],
+        """
+        UPDATE task
+           SET status = new.status, due_at = new.due_at,
+               closed_to = ARRAY(SELECT jsonb_array_elements_text(new.closed_to)::uuid)
+          FROM {rows}
+         WHERE task.tenant_id = ANY ($1) AND task.tenant_id = new.tenant_id AND task.id = new.id
+        """,
+    ),
+    _Part(
+        "listed",
+        "tenant_id uuid, key text, task_id uuid, request uuid, is_new bool, request_created_at timestamptz",
+        lambda changes: [
+            (one.tenant, one.key, one.task, one.request, one.is_new, one.request_created_at) for one in changes.listed
+        ],
+        """
+        INSERT INTO inbox (tenant_id, key, task_id, request_created_at)
+        SELECT tenant_id, key, task_id, request_created_at
+          FROM {rows}
+         WHERE {if_made}
+        """,
+    ),
+    _Part(
+        "unlisted",
+        "tenant_id uuid, task_id uuid, key text",
+        lambda changes: changes.unlisted,
+        """
+        DELETE FROM inbox USING {rows}
+         WHERE inbox.tenant_id = ANY ($1) AND inbox.tenant_id = new.tenant_id
+           AND inbox.task_id = new.task_id AND inbox.key = new.key
+        """,
+    ),
+    _Part(
+        "done",
+        "tenant_id uuid, task_id uuid",
+        lambda changes: changes.tasks_done,
+        """
+        DELETE FROM inbox USING {rows}
+         WHERE inbox.tenant_id = ANY ($1) AND inbox.tenant_id = new.tenant_id AND inbox.task_id = new.task_id
+        """,
+    ),
+    _Part(
+        "timed",
+        "tenant_id uuid, request uuid, is_new bool, due_at timestamptz",
+        lambda changes: changes.timers_set,
+        """
+        INSERT INTO timer (tenant_id, kind, subject_id, due_at)
+        SELECT tenant_id, 'request', request, due_at
+          FROM {rows}
+         WHERE {if_made}
+        ON CONFLICT (tenant_id, kind, subject_id) DO UPDATE SET due_at = excluded.due_at
+        """,
+    ),
+    _Part(
+        "untimed",
+        "tenant_id uuid, kind text, subject_id uuid",
+        lambda changes: changes.timers_gone,
+        """
+        DELETE FROM timer USING {rows}
+         WHERE timer.tenant_id = ANY ($1) AND timer.tenant_id = new.tenant_id AND timer.kind = new.kind
+           AND timer.subject_id = new.subject_id
+        """,
+    ),
+    _Part(
+        "counted",
+        "tenant_id uuid, request uuid, is_new bool, status text, kind text, target_type text, delta int",
+        lambda changes: [
+            (one.tenant, one.request, one.is_new, one.status, one.kind, one.target_type, one.delta)
+            for one in changes.counts
+        ],
+        """
+        INSERT INTO request_count (tenant_id, status, kind, target_type, delta)
+        SELECT tenant_id, status, kind, target_type, sum(delta)
+          FROM {rows}
+         WHERE {if_made}
+         GROUP BY tenant_id, status, kind, target_type
+        HAVING sum(delta) <> 0
+        """,
+    ),
+    _Part(
+        "owed",
+        "tenant_id uuid, id uuid, kind text, request uuid, is_new bool, event_type text, body jsonb,"
+        " due_at timestamptz",
+        lambda changes: [
+            (one.tenant, one.id, one.kind, one.request, one.is_new, one.event_type, one.body, one.due_at)
+            for one in changes.messages
+        ],
+        """
+        INSERT INTO outbox (tenant_id, id, kind, subject_kind, subject_id, event_type, body, due_at, created_at)
+        SELECT tenant_id, id, kind, 'request', request, event_type, body, due_at, due_at
+          FROM {rows}
+         WHERE {if_made}
+        """,
+    ),
+)

@@ -1,0 +1,231 @@
+"""Requests as rows: locked for the door and read one by one. `record` writes them.
+
+What was asked and the frozen route are written once; how far it has come is `progress`. Columns beside them
+repeat what lists and timers look for.
+"""
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+import msgspec
+from asyncpg import Record
+from msgspec import Struct
+
+from quorate.domain.events import Event, Filing, Outcome
+from quorate.domain.requests import Request, StepState
+from quorate.domain.workflows import Route
+from quorate.store.tx import Tx
+
+
+class Key(NamedTuple):
+    """What names a row: an id alone finds nothing."""
+
+    tenant: UUID
+    id: UUID
+
+
+class Held(Struct, frozen=True):
+    """A request as it was read, and the ids of its tasks: one for each step opened, in order."""
+
+    request: Request
+    tasks: tuple[UUID, ...] = ()
+
+
+class Progress(Struct, frozen=True, omit_defaults=True):
+    """How far a request has come, as the column `progress` keeps it."""
+
+    walk: tuple[StepState, ...]
+    tasks: tuple[UUID, ...] = ()
+    due_by: datetime | None = None
+    closed_by: UUID | None = None
+    closing_note: str | None = None
+
+
+class Happening(Struct, frozen=True):
+    """An event of a request to write, and what caused it."""
+
+    tenant: UUID
+    request: UUID
+    is_new: bool
+    seq: int
+    command: UUID
+    command_seq: int
+    event: Event
+    actor: UUID | None = None
+    credential: UUID | None = None
+    surface: str | None = None
+    address: str | None = None
+
+
+class TaskRow(Struct, frozen=True):
+    tenant: UUID
+    id: UUID
+    request: UUID
+    is_new: bool
+    step: int
+    status: str
+    opened_at: datetime
+    due_at: datetime | None
+    askers: tuple[UUID, ...]
+    closed_to: tuple[UUID, ...]
+    request_created_at: datetime
+
+
+class Listing(Struct, frozen=True):
+    """An inbox row: a task under the key of those whose it may be."""
+
+    tenant: UUID
+    key: str
+    task: UUID
+    request: UUID
+    is_new: bool
+    request_created_at: datetime
+
+
+class Counted(Struct, frozen=True):
+    """One request more (or less) of this status, kind and type."""
+
+    tenant: UUID
+    request: UUID
+    is_new: bool
+    status: str
+    kind: str
+    target_type: str
+    delta: int
+
+
+class Message(Struct, frozen=True):
+    """Something the world is owed because of an event. `body` is its text, ready to send."""
+
+    tenant: UUID
+    id: UUID
+    kind: str
+    request: UUID
+    is_new: bool
+    event_type: str
+    body: bytes
+    due_at: datetime
+
+
+class Changes(Struct):
+    """Everything one batch writes. Each list may be empty. `is_new`: it hangs on a request made in this batch."""
+
+    born: list[Held] = []
+    moved: list[Held] = []
+    events: list[Happening] = []
+    tasks_opened: list[TaskRow] = []
+    tasks_changed: list[TaskRow] = []
+    listed: list[Listing] = []
+    unlisted: list[tuple[UUID, UUID, str]] = []
+    tasks_done: list[Key] = []
+    timers_set: list[tuple[UUID, UUID, bool, datetime]] = []
+    timers_gone: list[tuple[UUID, str, UUID]] = []
+    counts: list[Counted] = []
+    messages: list[Message] = []
+
+
+_progress_of = msgspec.json.Decoder(Progress)
+_filing_of = msgspec.json.Decoder(Filing)
+_route_of = msgspec.json.Decoder(Route)
+COLUMNS = "tenant_id, id, status, filing, route, progress, closed_at, version, created_at, updated_at"
+
+
+async def lock(
+    tx: Tx, requests: Collection[Key], tasks: Collection[Key], duplicates: Collection[tuple[UUID, str]]
+) -> dict[Key, Held]:
+    """Read requests and hold their rows until the transaction ends.
+
+    They are named by their own id, by that of one of their tasks, or by the duplicate key of an open one. Rows are
+    taken in key order, so that two batches which share requests wait for each other instead of deadlocking. What
+    does not exist is simply absent from the answer.
+    """
+    ways = ["SELECT * FROM unnest($2::uuid[], $3::uuid[])"]
+    values: list[list[UUID] | list[str]] = [*_pairs(requests)]
+    if tasks:
+        ways.append(
+            f"""SELECT tenant_id, request_id FROM task
+                 WHERE tenant_id = ANY ($1) AND (tenant_id, id) IN
+                       (SELECT * FROM unnest(${len(values) + 2}::uuid[], ${len(values) + 3}::uuid[]))"""
+        )
+        values += _pairs(tasks)
+    if duplicates:
+        ways.append(
+            f"""SELECT tenant_id, id FROM request
+                 WHERE tenant_id = ANY ($1) AND status = 'pending' AND (tenant_id, duplicate_key) IN
+                       (SELECT * FROM unnest(${len(values) + 2}::uuid[], ${len(values) + 3}::text[]))"""
+        )
+        values.append([tenant for tenant, _ in duplicates])
+        values.append([key for _, key in duplicates])
+    rows = await tx.all(
+        f"""
+        SELECT {COLUMNS}
+          FROM request
+         WHERE tenant_id = ANY ($1) AND (tenant_id, id) IN ({" UNION ALL ".join(ways)})
+         ORDER BY tenant_id, id
+           FOR UPDATE
+        """,
+        list(tx.tenants),
+        *values,
+    )
+    return _held(rows)
+
+
+async def lock_due(tx: Tx, kind: str, at: datetime, most: int) -> dict[Key, Held]:
+    """Hold requests whose timer of this kind is due, oldest first, passing over those that others hold."""
+    rows = await tx.all(
+        f"""
+        SELECT {COLUMNS}
+          FROM request
+         WHERE tenant_id = ANY ($1) AND (tenant_id, id) IN (
+               SELECT tenant_id, subject_id FROM timer
+                WHERE tenant_id = ANY ($1) AND kind = $2 AND due_at <= $3
+                ORDER BY due_at
+                LIMIT $4)
+         ORDER BY tenant_id, id
+           FOR UPDATE SKIP LOCKED
+        """,
+        list(tx.tenants),
+        kind,
+        at,
+        most,
+    )
+    return _held(rows)
+
+
+async def load(tx: Tx, ids: Collection[UUID]) -> dict[Key, Held]:
+    """Read requests of the transaction's tenants by id, without holding them."""
+    rows = await tx.all(
+        f"SELECT {COLUMNS} FROM request WHERE tenant_id = ANY ($1) AND id = ANY ($2)", list(tx.tenants), list(ids)
+    )
+    return _held(rows)
+
+
+def held(row: Record) -> Held:
+    """Make the value of one row that has the columns `COLUMNS`."""
+    progress = _progress_of.decode(row["progress"])
+    request = Request(
+        tenant=row["tenant_id"],
+        id=row["id"],
+        filing=_filing_of.decode(row["filing"]),
+        route=_route_of.decode(row["route"]),
+        status=Outcome(row["status"]),
+        walk=progress.walk,
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        due_by=progress.due_by,
+        closed_at=row["closed_at"],
+        closed_by=progress.closed_by,
+        closing_note=progress.closing_note,
+        version=row["version"],
+    )
+    return Held(request, progress.tasks)
+
+
+def _held(rows: Iterable[Record]) -> dict[Key, Held]:
+    return {Key(row["tenant_id"], row["id"]): held(row) for row in rows}
+
+
+def _pairs(keys: Collection[Key]) -> list[list[UUID]]:
+    return [[key.tenant for key in keys], [key.id for key in keys]]

@@ -1,0 +1,240 @@
+"""What signing in reads and writes: whose a secret is, what a principal may, and sessions."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from asyncpg import Record
+from msgspec import Struct
+
+from quorate.store.database import Database
+from quorate.store.tx import Tx
+
+
+class Credential(Struct, frozen=True):
+    """A stored key or client secret, found by the SHA-256 of the secret."""
+
+    tenant: UUID
+    id: UUID
+    principal: UUID
+    kind: str
+    client_id: str | None
+    expires_at: datetime | None
+    revoked_at: datetime | None
+
+
+class Account(Struct, frozen=True):
+    """A principal as signing in sees it; `permissions` are those of its roles and, of a service, its own.
+
+    `active` says whether it may act: it is active, not deleted, and so is a service's owner.
+    """
+
+    tenant: UUID
+    id: UUID
+    is_service: bool
+    status: str
+    active: bool
+    login: str | None
+    name: str
+    email: str | None
+    name_parts: Mapping[str, Any]
+    password_hash: str | None
+    password_stamp: UUID | None
+    roles: tuple[str, ...]
+    permissions: frozenset[str]
+
+    def __repr__(self) -> str:
+        return f"Account(tenant={self.tenant}, id={self.id})"  # The hash stays out of logs.
+
+
+class Session(Struct, frozen=True):
+    """What a password opened, and a refresh token keeps open."""
+
+    id: UUID
+    principal: UUID
+    secret_hash: bytes
+    previous_hash: bytes | None
+    password_stamp: UUID
+    created_at: datetime
+    expires_at: datetime
+    ended_at: datetime | None
+
+    def __repr__(self) -> str:
+        return f"Session(id={self.id})"
+
+
+async def credentials_by_hash(db: Database, secret_hash: bytes) -> list[Credential]:
+    """Find whose secret this is: one key at most, but perhaps several clients. Revoked and expired ones too."""
+    rows = await db.across(
+        """
+        SELECT tenant_id, id, principal_id, kind, client_id, expires_at, revoked_at
+          FROM credential_by_hash($1)
+        """,
+        secret_hash,
+    )
+    return [Credential(*row.values()) for row in rows]
+
+
+async def only_tenant(db: Database) -> UUID | None:
+    """Find the tenant when there is just one."""
+    rows = await db.across("SELECT id FROM tenant_by(NULL, NULL)")
+    return rows[0]["id"] if len(rows) == 1 else None
+
+
+async def slug(tx: Tx, tenant: UUID) -> str | None:
+    """Read a tenant's short name; None when there is no such tenant."""
+    row = await tx.one("SELECT slug FROM tenant WHERE id = $1", tenant)
+    return None if row is None else str(row["slug"])
+
+
+async def account(tx: Tx, tenant: UUID, key: UUID) -> Account | None:
+    """Read an account by id, deleted or not; None when there never was one in this tenant."""
+    row = await tx.one(_ACCOUNT + "WHERE p.tenant_id = $1 AND p.id = $2", tenant, key)
+    return None if row is None else _account(row)
+
+
+async def account_by_login(tx: Tx, tenant: UUID, login: str) -> Account | None:
+    """Read a live user by login, whatever its case."""
+    row = await tx.one(
+        _ACCOUNT + "WHERE p.tenant_id = $1 AND lower(p.login) = lower($2) AND p.deleted_at IS NULL", tenant, login
+    )
+    return None if row is None else _account(row)
+
+
+async def credential(tx: Tx, tenant: UUID, key: UUID) -> Credential | None:
+    """Read a credential by id."""
+    row = await tx.one(
+        """
+        SELECT tenant_id, id, principal_id, kind, client_id, expires_at, revoked_at
+          FROM credential
+         WHERE tenant_id = $1 AND id = $2
+        """,
+        tenant,
+        key,
+    )
+    return None if row is None else Credential(*row.values())
+
+
+async def used(tx: Tx, tenant: UUID, key: UUID, at: datetime) -> None:
+    """Note that a credential was used, at most once a minute, so that a busy key does not write all day."""
+    await tx.run(
+        """
+        UPDATE credential SET last_used_at = $3
+         WHERE tenant_id = $1 AND id = $2
+           AND (last_used_at IS NULL OR last_used_at < $3::timestamptz - interval '1 minute')
+        """,
+        tenant,
+        key,
+        at,
+    )
+
+
+async def rehash(tx: Tx, tenant: UUID, key: UUID, before: str, after: str) -> None:
+    """Replace a password's hash by one with newer parameters, unless the password was changed meanwhile.
+
+    The password stays the same, so its stamp does too.
+    """
+    await tx.run(
+        "UPDATE principal SET password_hash = $4 WHERE tenant_id = $1 AND id = $2 AND password_hash = $3",
+        tenant,
+        key,
+        before,
+        after,
+    )
+
+
+async def open_session(tx: Tx, tenant: UUID, session: Session) -> None:
+    """Keep a new session, and forget those of the same principal that are long over."""
+    await tx.run(
+        "DELETE FROM session WHERE tenant_id = $1 AND principal_id = $2 AND expires_at < $3",
+        tenant,
+        session.principal,
+        session.created_at,
+    )
+    await tx.run(
+        """
+        INSERT INTO session (tenant_id, id, principal_id, secret_hash, password_stamp, created_at, expires_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7)
+        """,
+        tenant,
+        session.id,
+        session.principal,
+        session.secret_hash,
+        session.password_stamp,
+        session.created_at,
+        session.expires_at,
+    )
+
+
+async def session(tx: Tx, tenant: UUID, key: UUID) -> Session | None:
+    """Read a session."""
+    row = await tx.one(_SESSION, tenant, key)
+    return None if row is None else Session(*row.values())
+
+
+async def lock_session(tx: Tx, tenant: UUID, key: UUID) -> Session | None:
+    """Read a session and hold it until the transaction ends."""
+    row = await tx.one(_SESSION + "FOR UPDATE", tenant, key)
+    return None if row is None else Session(*row.values())
+
+
+async def renew_session(tx: Tx, tenant: UUID, key: UUID, secret_hash: bytes, expires_at: datetime) -> None:
+    """Give a session its next secret."""
+    await tx.run(
+        """
+        UPDATE session SET previous_hash = secret_hash, secret_hash = $3, expires_at = $4
+         WHERE tenant_id = $1 AND id = $2
+        """,
+        tenant,
+        key,
+        secret_hash,
+        expires_at,
+    )
+
+
+async def end_session(tx: Tx, tenant: UUID, key: UUID, at: datetime) -> None:
+    await tx.run(
+        "UPDATE session SET ended_at = $3 WHERE tenant_id = $1 AND id = $2 AND ended_at IS NULL", tenant, key, at
+    )
+
+
+_SESSION = """
+SELECT id, principal_id, secret_hash, previous_hash, password_stamp, created_at, expires_at, ended_at
+  FROM session
+ WHERE tenant_id = $1 AND id = $2
+"""
+
+_ACCOUNT = """
+SELECT p.tenant_id, p.id, p.kind = 'service' AS is_service, p.status,
+       p.status = 'active' AND p.deleted_at IS NULL
+           AND (p.owner_id IS NULL OR EXISTS (
+               SELECT FROM principal o
+                WHERE o.tenant_id = p.tenant_id AND o.id = p.owner_id
+                  AND o.status = 'active' AND o.deleted_at IS NULL)) AS active,
+       p.login, p.name, p.email, p.name_parts, p.password_hash, p.password_stamp,
+       ARRAY(
+           SELECT held.name
+             FROM role_member m
+             JOIN role held ON held.tenant_id = m.tenant_id AND held.id = m.role_id AND held.deleted_at IS NULL
+            WHERE m.tenant_id = p.tenant_id AND m.principal_id = p.id
+            ORDER BY held.name) AS roles,
+       p.permissions || ARRAY(
+           SELECT unnest(held.permissions)
+             FROM role_member m
+             JOIN role held ON held.tenant_id = m.tenant_id AND held.id = m.role_id AND held.deleted_at IS NULL
+            WHERE m.tenant_id = p.tenant_id AND m.principal_id = p.id) AS permissions
+  FROM principal p
+"""
+
+
+def _account(row: Record) -> Account:
+    values = dict(row)
+    return Account(
+        tenant=values.pop("tenant_id"),
+        name_parts=msgspec.json.decode(values.pop("name_parts") or b"{}"),
+        roles=tuple(values.pop("roles")),
+        permissions=frozenset(values.pop("permissions")),
+        **values,
+    )

@@ -1,0 +1,134 @@
+"""What can be asked for, and the workflows that could govern it, read inside the transaction that files a request."""
+
+from collections.abc import Collection
+from uuid import UUID
+
+import msgspec
+from asyncpg import Record
+from msgspec import Struct
+
+from quorate.domain.routing import Candidate
+from quorate.domain.workflows import Leaf, Status, Step, Workflow
+from quorate.store.requests import Key
+from quorate.store.tx import Tx
+
+WORKFLOW_COLUMNS = (
+    "tenant_id, id, name, description, status, version, steps, resource_types, auto_approve, fallback_approvers,"
+    " activated_at, created_at, updated_at"
+)
+
+_steps_of = msgspec.json.Decoder(tuple[Step, ...])
+_leaves_of = msgspec.json.Decoder(tuple[Leaf, ...])
+
+
+class TargetRow(Struct, frozen=True):
+    """A role, group or resource. `type` is a resource's own type, else the same as what was asked by."""
+
+    id: UUID
+    name: str
+    type: str
+    has_permissions: bool
+    workflow: UUID | None
+
+
+async def targets(tx: Tx, wanted: Collection[tuple[UUID, str, UUID]]) -> dict[tuple[UUID, str, UUID], TargetRow]:
+    """Find roles, groups and resources by (tenant, `role` | `group` | `resource`, id). Absent ones are left out.
+
+    A resource without a workflow of its own has that of the nearest of its parents.
+    """
+    rows = await tx.all(
+        """
+        WITH RECURSIVE wanted AS (
+            SELECT DISTINCT * FROM unnest($2::uuid[], $3::text[], $4::uuid[]) AS w (tenant_id, type, id)
+        ), line AS (
+            SELECT r.tenant_id, r.id AS of, r.parent_id, r.workflow_id, 0 AS distance
+              FROM resource r JOIN wanted w ON r.tenant_id = w.tenant_id AND r.id = w.id AND w.type = 'resource'
+             WHERE r.tenant_id = ANY ($1) AND r.deleted_at IS NULL
+            UNION ALL
+            SELECT l.tenant_id, l.of, p.parent_id, p.workflow_id, l.distance + 1
+              FROM line l JOIN resource p ON p.tenant_id = l.tenant_id AND p.id = l.parent_id
+             WHERE l.workflow_id IS NULL AND l.distance < 20 AND p.tenant_id = ANY ($1)
+        )
+        SELECT w.tenant_id, w.type AS asked, r.id, r.name, 'role' AS type, r.permissions <> '{}' AS has_permissions,
+               r.workflow_id
+          FROM wanted w JOIN role r ON r.tenant_id = w.tenant_id AND r.id = w.id
+         WHERE w.type = 'role' AND r.tenant_id = ANY ($1) AND r.deleted_at IS NULL
+        UNION ALL
+        SELECT w.tenant_id, w.type, g.id, g.name, 'group', false, g.workflow_id
+          FROM wanted w JOIN user_group g ON g.tenant_id = w.tenant_id AND g.id = w.id
+         WHERE w.type = 'group' AND g.tenant_id = ANY ($1) AND g.deleted_at IS NULL
+        UNION ALL
+        SELECT w.tenant_id, w.type, r.id, r.name, r.type, false,
+               (SELECT l.workflow_id FROM line l
+                 WHERE l.tenant_id = r.tenant_id AND l.of = r.id AND l.workflow_id IS NOT NULL
+                 ORDER BY l.distance LIMIT 1)
+          FROM wanted w JOIN resource r ON r.tenant_id = w.tenant_id AND r.id = w.id
+         WHERE w.type = 'resource' AND r.tenant_id = ANY ($1) AND r.deleted_at IS NULL
+        """,
+        list(tx.tenants),
+        [tenant for tenant, _, _ in wanted],
+        [kind for _, kind, _ in wanted],
+        [id for _, _, id in wanted],
+    )
+    return {
+        (row["tenant_id"], row["asked"], row["id"]): TargetRow(
+            row["id"], row["name"], row["type"], row["has_permissions"], row["workflow_id"]
+        )
+        for row in rows
+    }
+
+
+async def candidates(
+    tx: Tx, tenants: Collection[UUID], types: Collection[str], own: Collection[UUID]
+) -> dict[UUID, list[Candidate]]:
+    """Find the active workflows that are generic, name one of these types, or are one of `own`, by tenant."""
+    rows = await tx.all(
+        """
+        SELECT tenant_id, id, resource_types, activated_at
+          FROM workflow
+         WHERE tenant_id = ANY ($1) AND tenant_id = ANY ($2) AND status = 'active' AND deleted_at IS NULL
+           AND (resource_types IS NULL OR resource_types && $3::text[] OR id = ANY ($4))
+        """,
+        list(tx.tenants),
+        list(tenants),
+        list(types),
+        list(own),
+    )
+    found: dict[UUID, list[Candidate]] = {tenant: [] for tenant in tenants}
+    for row in rows:
+        types_named = tuple(row["resource_types"]) if row["resource_types"] is not None else None
+        found[row["tenant_id"]].append(Candidate(row["id"], types_named, row["activated_at"]))
+    return found
+
+
+async def workflows(tx: Tx, keys: Collection[Key]) -> dict[Key, Workflow]:
+    """Read live workflows and keep them from being changed or deleted until the transaction ends."""
+    rows = await tx.all(
+        f"""
+        SELECT {WORKFLOW_COLUMNS}
+          FROM workflow
+         WHERE tenant_id = ANY ($1) AND (tenant_id, id) IN (SELECT * FROM unnest($2::uuid[], $3::uuid[]))
+           AND deleted_at IS NULL
+         ORDER BY tenant_id, id
+           FOR SHARE
+        """,
+        list(tx.tenants),
+        [key.tenant for key in keys],
+        [key.id for key in keys],
+    )
+    return {Key(row["tenant_id"], row["id"]): workflow(row) for row in rows}
+
+
+def workflow(row: Record) -> Workflow:
+    """Make the value of a row that has `WORKFLOW_COLUMNS`."""
+    return Workflow(
+        id=row["id"],
+        name=row["name"],
+        description=row["description"],
+        status=Status(row["status"]),
+        steps=_steps_of.decode(row["steps"]),
+        resource_types=tuple(row["resource_types"]) if row["resource_types"] is not None else None,
+        auto_approve=row["auto_approve"],
+        fallback=_leaves_of.decode(row["fallback_approvers"]) if row["fallback_approvers"] is not None else (),
+        version=row["version"],
+    )
