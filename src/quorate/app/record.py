@@ -88,9 +88,9 @@ def _tasks(changes: Changes, before: Held | None, after: Held, people: People) -
         else:
             assert before is not None
             old = before.request.walk[place]
-            if old == state and (row.status != "open" or before.request.is_open):
-                continue
             old_row = _task(before.request, old, task, is_new)
+            if old_row == row and old.tree == state.tree:
+                continue
             if old_row != row:
                 changes.tasks_changed.append(row)
             old_keys = inbox_keys(before.request, old, people) if old_row.status == "open" else frozenset()

@@ -35,7 +35,11 @@ async def record(tx: Tx, changes: Changes) -> set[Key]:
             values += [list(column) for column in columns]
     if not parts:
         return set()
-    made = "SELECT tenant_id, id FROM born" if changes.born else "SELECT 1 WHERE false"
+    made = (
+        "SELECT tenant_id, id FROM born WHERE tenant_id = ANY ($1)"
+        if changes.born
+        else "SELECT 1 WHERE $1::uuid[] IS NULL"
+    )
     found = await tx.all(f"WITH {', '.join(parts)} {made}", *values)
     return {Key(row["tenant_id"], row["id"]) for row in found}
 

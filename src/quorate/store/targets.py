@@ -102,15 +102,16 @@ async def candidates(
 
 
 async def workflows(tx: Tx, keys: Collection[Key]) -> dict[Key, Workflow]:
-    """Read live workflows and keep them from being changed or deleted until the transaction ends."""
+    """Read live workflows. They are not held: whoever files at the moment of a change has filed before it.
+
+    Holding them would make everybody who files write to the same row.
+    """
     rows = await tx.all(
         f"""
         SELECT {WORKFLOW_COLUMNS}
           FROM workflow
          WHERE tenant_id = ANY ($1) AND (tenant_id, id) IN (SELECT * FROM unnest($2::uuid[], $3::uuid[]))
            AND deleted_at IS NULL
-         ORDER BY tenant_id, id
-           FOR SHARE
         """,
         list(tx.tenants),
         [key.tenant for key in keys],

@@ -205,7 +205,7 @@ class Cluster:
         while time.monotonic() < deadline:
             if child.status is not None:
                 output.seek(0)
-                reason = _reason(output.read() or self._log_since(started_at))
+                reason = _reason(output.read() + self._log_since(started_at))
                 raise EmbeddedError(f"PostgreSQL does not start on {self.place}: {reason}")
             try:
                 return await self._has_database()
