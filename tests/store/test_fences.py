@@ -32,6 +32,7 @@ async def allowed_all(postgres: Server) -> AsyncIterator[Database]:
         """
         DO $$ BEGIN CREATE ROLE allowed_all; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
         GRANT ALL ON ALL TABLES IN SCHEMA public TO allowed_all;
+        GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO allowed_all;
         """,
         database,
     )

@@ -1,0 +1,263 @@
+"""Lists: the tasks that wait for somebody, and requests newest first. Pages from an index, totals that are exact.
+
+Requests that time has ended, but no worker has written yet, are found by the timer that is due for them. So lists
+show them as expired, and no index has to follow `expires_at`, which would make decisions dearer.
+"""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from msgspec import Struct
+
+from quorate.store.requests import COLUMNS, Held, held
+from quorate.store.tx import Tx
+
+ALL_KINDS = frozenset({"access", "operation", "generic"})
+
+Place = tuple[datetime, UUID]
+"""Where a page ended: when its last request was made, and the id of what was listed (a task or a request)."""
+
+
+class Way(Struct, frozen=True):
+    """One way in which open tasks may be somebody's.
+
+    `keys` are those of the inbox. `shut`: accounts of whom none may have used or given away a say in the step.
+    `barred`: accounts of whom none may be one whom the request is by or for.
+    """
+
+    keys: tuple[str, ...]
+    shut: tuple[UUID, ...]
+    barred: tuple[UUID, ...] = ()
+
+
+class Filter(Struct, frozen=True):
+    """Which requests a list is of. None: of every sort. `status` is the one shown at the moment of asking."""
+
+    kinds: frozenset[str] = ALL_KINDS
+    status: str | None = None
+    requester: UUID | None = None
+    target_type: str | None = None
+    workflow: UUID | None = None
+
+    @property
+    def is_counted(self) -> bool:
+        """Say whether `request_count` knows the answer, but for what time has done."""
+        return self.requester is None and self.workflow is None
+
+
+class Near(NamedTuple):
+    """The services that somebody owns, and those whose manager they are: reports, and the services of reports."""
+
+    owned: list[UUID]
+    reports: list[UUID]
+
+
+async def near(tx: Tx, tenant: UUID, ids: Collection[UUID]) -> dict[UUID, Near]:
+    """Read which accounts belong to these, and whose manager they are."""
+    found = {id: Near([], []) for id in ids}
+    rows = await tx.all(
+        """
+        SELECT 'owned' AS what, owner_id AS whose, id FROM principal WHERE tenant_id = $1 AND owner_id = ANY ($2)
+        UNION ALL
+        SELECT 'report', manager_id, id FROM principal WHERE tenant_id = $1 AND manager_id = ANY ($2)
+        UNION ALL
+        SELECT 'report', p.manager_id, s.id
+          FROM principal p JOIN principal s ON s.tenant_id = p.tenant_id AND s.owner_id = p.id
+         WHERE p.tenant_id = $1 AND p.manager_id = ANY ($2)
+        """,
+        tenant,
+        list(ids),
+    )
+    for row in rows:
+        here = found[row["whose"]]
+        (here.owned if row["what"] == "owned" else here.reports).append(row["id"])
+    return found
+
+
+async def names(tx: Tx, tenant: UUID, ids: Collection[UUID]) -> dict[UUID, tuple[str, str | None]]:
+    """Read names and mail addresses, of those who are gone too."""
+    rows = await tx.all(
+        "SELECT id, name, email FROM principal WHERE tenant_id = $1 AND id = ANY ($2)", tenant, list(ids)
+    )
+    return {row["id"]: (row["name"], row["email"]) for row in rows}
+
+
+async def delegates(tx: Tx, tenant: UUID, ids: Collection[UUID], at: datetime) -> set[UUID]:
+    """Name those who may use the say of these at a moment."""
+    rows = await tx.all(
+        """
+        SELECT DISTINCT to_id FROM delegation
+         WHERE tenant_id = $1 AND from_id = ANY ($2) AND starts_at <= $3 AND ends_at > $3
+        """,
+        tenant,
+        list(ids),
+        at,
+    )
+    return {row["to_id"] for row in rows}
+
+
+async def inbox(
+    tx: Tx, tenant: UUID, ways: Sequence[Way], at: datetime, *, limit: int, offset: int = 0, after: Place | None = None
+) -> list[tuple[UUID, Held]]:
+    """Read a page of open tasks that are somebody's in one of these ways: each task's id and its request.
+
+    Newest request first. A task whose request time has ended is left out.
+    """
+    bound = _Bound(tenant, at)
+    most = bound(offset + limit, "bigint")
+    page = f"LIMIT {bound(limit, 'bigint')} OFFSET {bound(offset, 'bigint')}"
+    place = f"AND (inbox.request_created_at, task_id) < {bound.place(after)}" if after else ""
+    parts = [
+        f"""
+        SELECT one.* FROM unnest({bound(list(way.keys), "text[]")}) AS mine (key) CROSS JOIN LATERAL (
+               SELECT inbox.request_created_at AS listed_at, task_id, request_id AS of_request
+                 {_open_to(way, bound)} AND key = mine.key {place}
+                ORDER BY inbox.request_created_at DESC, task_id DESC
+                LIMIT {most}) one
+        """
+        for way in ways
+    ]
+    rows = await tx.all(
+        f"""
+        {_OVERDUE}
+        SELECT task_id, {COLUMNS}
+          FROM (SELECT DISTINCT listed_at, task_id, of_request FROM ({" UNION ALL ".join(parts)}) every
+                 ORDER BY listed_at DESC, task_id DESC {page}) chosen
+          JOIN request ON tenant_id = $1 AND id = of_request
+         ORDER BY listed_at DESC, task_id DESC
+        """,
+        *bound.values,
+    )
+    return [(row["task_id"], held(row)) for row in rows]
+
+
+async def count_inbox(tx: Tx, tenant: UUID, ways: Sequence[Way], at: datetime) -> int:
+    """Count the open tasks that are somebody's in one of these ways."""
+    bound = _Bound(tenant, at)
+    parts = [f"SELECT task_id {_open_to(way, bound)} AND key = ANY ({bound(list(way.keys), 'text[]')})" for way in ways]
+    every = " UNION ALL ".join(parts)
+    return await _number(tx, f"{_OVERDUE} SELECT count(DISTINCT task_id) AS number FROM ({every}) every", bound)
+
+
+async def requests(
+    tx: Tx, tenant: UUID, only: Filter, at: datetime, *, limit: int, offset: int = 0, after: Place | None = None
+) -> list[Held]:
+    """Read a page of requests, newest first. Ids are found first, so that what is passed over is not carried along."""
+    bound = _Bound(tenant, at)
+    most = bound(offset + limit, "bigint")
+    page = f"LIMIT {bound(limit, 'bigint')} OFFSET {bound(offset, 'bigint')}"
+    place = f" AND (created_at, id) < {bound.place(after)}" if after else ""
+    rest = f"{_rest(only, bound)}{place} {_NEWEST_FIRST} LIMIT {most}"
+    found = f"SELECT created_at, id FROM request WHERE tenant_id = $1 AND {_status(only, bound)} {rest}"
+    if only.status == "expired":  # Written rows in the order of the index, and beside them the few that are not.
+        found = f"({found}) UNION ALL ({_OVERDUE} SELECT created_at, id FROM request WHERE {_IS_OVERDUE} {rest})"
+    rows = await tx.all(
+        f"""
+        SELECT {COLUMNS}
+          FROM request
+         WHERE tenant_id = $1 AND id IN (SELECT id FROM ({found}) found {_NEWEST_FIRST} {page})
+         {_NEWEST_FIRST}
+        """,
+        *bound.values,
+    )
+    return [held(row) for row in rows]
+
+
+async def count(tx: Tx, tenant: UUID, only: Filter, at: datetime) -> int:
+    """Count the requests of a list."""
+    bound = _Bound(tenant, at)
+    overdue = f"{_OVERDUE} SELECT count(*) AS number FROM request WHERE {_IS_OVERDUE}"
+    if only.is_counted:
+        written = await _counted(tx, tenant, only)
+    else:
+        status = _status(only, bound)
+        sql = f"SELECT count(*) AS number FROM request WHERE tenant_id = $1 AND {status} {_rest(only, bound)}"
+        written = await _number(tx, sql, bound)
+    if only.status == "expired" or (only.status == "pending" and only.is_counted):
+        bound = _Bound(tenant, at)
+        unwritten = await _number(tx, f"{overdue} {_rest(only, bound)}", bound)
+        return written + (unwritten if only.status == "expired" else -unwritten)
+    return written
+
+
+async def _counted(tx: Tx, tenant: UUID, only: Filter) -> int:
+    row = await tx.one(
+        """
+        SELECT coalesce(sum(delta), 0)::bigint AS number
+          FROM request_count
+         WHERE tenant_id = $1 AND kind = ANY ($2) AND ($3::text IS NULL OR status = $3)
+           AND ($4::text IS NULL OR target_type = $4)
+        """,
+        tenant,
+        sorted(only.kinds),
+        only.status,
+        only.target_type,
+    )
+    assert row is not None
+    number: int = row["number"]
+    return number
+
+
+async def _number(tx: Tx, sql: str, bound: "_Bound") -> int:
+    row = await tx.one(sql, *bound.values)
+    assert row is not None
+    number: int = row["number"]
+    return number
+
+
+# Parts of statements. $1 is always the tenant and $2 the moment.
+
+_NEWEST_FIRST = "ORDER BY created_at DESC, id DESC"
+
+_OVERDUE = """
+    WITH overdue AS MATERIALIZED (
+        SELECT request.id AS late
+          FROM timer JOIN request ON request.tenant_id = timer.tenant_id AND request.id = timer.subject_id
+         WHERE timer.tenant_id = $1 AND timer.kind = 'request' AND timer.due_at <= $2
+           AND request.status = 'pending' AND request.expires_at <= $2)
+"""
+_IS_OVERDUE = "tenant_id = $1 AND id IN (SELECT late FROM overdue)"
+
+
+class _Bound:
+    """The values of a statement under construction."""
+
+    def __init__(self, tenant: UUID, at: datetime) -> None:
+        self.values: list[Any] = [tenant, at]
+
+    def __call__(self, value: object, kind: str) -> str:
+        """Bind a value; give what stands for it in the text."""
+        self.values.append(value)
+        return f"${len(self.values)}::{kind}"
+
+    def place(self, after: Place) -> str:
+        return f"({self(after[0], 'timestamptz')}, {self(after[1], 'uuid')})"
+
+
+def _open_to(way: Way, bound: _Bound) -> str:
+    barred = f"AND NOT askers && {bound(list(way.barred), 'uuid[]')}" if way.barred else ""
+    return f"""
+        FROM inbox JOIN task ON task.tenant_id = inbox.tenant_id AND task.id = task_id
+       WHERE inbox.tenant_id = $1 AND NOT closed_to && {bound(list(way.shut), "uuid[]")} {barred}
+         AND request_id NOT IN (SELECT late FROM overdue)
+    """
+
+
+def _status(only: Filter, bound: _Bound) -> str:
+    match only.status:
+        case None:
+            return "true"
+        case "pending":
+            return "status = 'pending' AND (expires_at IS NULL OR expires_at > $2)"
+        case status:
+            return f"status = {bound(status, 'text')}"
+
+
+def _rest(only: Filter, bound: _Bound) -> str:
+    """Say all but the status."""
+    kinds = f"AND kind = ANY ({bound(sorted(only.kinds), 'text[]')})" if only.kinds != ALL_KINDS else ""
+    wanted = (("requester_id", only.requester, "uuid"), ("workflow_id", only.workflow, "uuid"))
+    columns = (*wanted, ("target_type", only.target_type, "text"))
+    return kinds + "".join(f" AND {name} = {bound(value, kind)}" for name, value, kind in columns if value is not None)
