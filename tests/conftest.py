@@ -9,6 +9,7 @@ import pytest
 
 from quorate.store.database import Database
 from quorate.store.embedded import Embedded
+from tests.domain.seen import SEEN
 from tests.programs import closing_line
 from tests.store.servers import OWNER, Server, debian_15
 
@@ -95,7 +96,9 @@ async def _database(dsn: str, role: str | None) -> AsyncIterator[Database]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Count what was skipped and say what to install."""
+    """Say how many states were seen; count what was skipped and say what to install."""
+    for line in SEEN:
+        terminalreporter.write_line(line)
     skipped = terminalreporter.stats.get("skipped", [])
     if skipped:
         terminalreporter.write_line(closing_line([str(report.longrepr) for report in skipped]))

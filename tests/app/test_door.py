@@ -199,6 +199,25 @@ async def test_two_decisions_on_one_request_in_a_batch_are_handled_one_after_the
     await acme.check()
 
 
+async def test_a_request_can_go_through_all_its_steps_in_one_batch(acme: Company) -> None:
+    role = Leaf(Kind.ROLE, "admins")
+    await acme.workflow(acme.ana, group_leaf(acme.security), Node(Count(1), (role, group_leaf(acme.security))))
+    asked = await acme.ask()
+    commands = [
+        (acme.ana, do.Decide(acme.ana, Choice.APPROVE)),
+        (acme.ada, do.Escalate(acme.ada, Leaf(Kind.HOLDER, "workflow:write"))),
+        (acme.ben, do.Decide(acme.ben, Choice.APPROVE)),
+        (acme.cyd, do.Decide(acme.cyd, Choice.APPROVE)),
+    ]
+    orders = [acme.order(actor, command, request=asked.request.id) for actor, command in commands]
+
+    answers = await batch.run(acme.db, orders, acme.clock, uuid4)
+
+    assert [type(answer) for answer in answers] == [Done] * 4
+    assert (await acme.held(asked.request.id)).request.status is Outcome.APPROVED
+    await acme.check()
+
+
 async def test_olu_finds_nothing_of_ours_by_any_id(acme: Company, db: Database, olu: UUID) -> None:
     theirs = await Company(db, olu, acme.clock, acme.door).settle()
     await theirs.workflow(theirs.ana)

@@ -122,8 +122,8 @@ class _Working:
 
     async def record(self, tx: Tx, timers_done: Iterable[tuple[UUID, str, UUID]] = ()) -> set[Key]:
         changes = Changes(timers_gone=list(timers_done))
-        for key, change in sorted(self._changes.items()):
-            write_down(changes, change, self._people[key.tenant])
+        for _, change in sorted(self._changes.items()):
+            write_down(changes, change)
         return await record(tx, changes)
 
     def _lapse(self) -> None:

@@ -34,18 +34,22 @@ async def look(
     wanted = _Wanted()
     for one in held.values():
         wanted.about(one.request)
-        steps = lifecycle.steps_to_count(one.request, None, at)
+        steps = lifecycle.steps_to_count(one.request, (), at)
         wanted.leaves(one.request.tenant, routing.wanted_leaves(one.request, rules[one.request.tenant].fallback, steps))
+    together: dict[Key, list[do.Command | None]] = {}
     for order, key in orders:
         wanted.accounts.update((order.tenant, id) for id in _mentioned(order))
-        fallback = rules[order.tenant].fallback
         planned = plans.get(order.id)
         if planned is not None and planned.workflow is not None:
-            wanted.leaves(order.tenant, routing.leaves_to_open(planned.workflow.route, fallback, 0))
+            route = planned.workflow.route
+            wanted.leaves(order.tenant, routing.leaves_to_open(route, rules[order.tenant].fallback, 0))
         elif key is not None and key in held and not isinstance(order.what, AskAccess | Start):
-            request = held[key].request
-            steps = lifecycle.steps_to_count(request, order.what, at)
-            wanted.leaves(order.tenant, routing.wanted_leaves(request, fallback, steps))
+            together.setdefault(key, []).append(order.what)
+    for key, commands in together.items():
+        request = held[key].request
+        steps = lifecycle.steps_to_count(request, commands, at)
+        wanted.leaves(key.tenant, routing.wanted_leaves(request, rules[key.tenant].fallback, steps))
+        wanted.leaves(key.tenant, (one.to for one in commands if isinstance(one, do.Escalate) and one.to))
     found = await view.read(tx, wanted.accounts, wanted.crowds, at)
     return {
         tenant: People(seen.persons, seen.crowds, rules[tenant].self_approval, rules[tenant].fallback)
@@ -73,9 +77,10 @@ class _Wanted:
         self.crowds: set[tuple[UUID, Kind, str]] = set()
 
     def about(self, request: Request) -> None:
-        """Want those a request is by or for, and those who have decided its open step."""
+        """Want those a request is by or for, and those who have decided its open step or given their say away."""
         ids = set(request.askers())
         if request.walk:
+            ids |= request.current.excluded
             ids.update(id for made in request.current.decisions for id in (made.by, made.human))
         self.accounts.update((request.tenant, id) for id in ids)
 

@@ -6,11 +6,9 @@ from uuid import UUID
 from msgspec import Struct
 from msgspec.structs import replace
 
-from quorate.domain import routing
 from quorate.domain.events import Event, Outcome
-from quorate.domain.people import People
 from quorate.domain.requests import Request, StepState
-from quorate.domain.workflows import Kind
+from quorate.domain.workflows import Joined, Kind
 from quorate.store.requests import Changes, Counted, Happening, Held, Key, Listing, TaskRow
 
 
@@ -42,12 +40,12 @@ class Change(Struct):
     caused: list[Caused]
 
 
-def write_down(changes: Changes, change: Change, people: People) -> None:
+def write_down(changes: Changes, change: Change) -> None:
     """Add to what a batch writes all that one changed request needs."""
     request, before = change.after.request, change.before.request if change.before else None
     (changes.moved if before else changes.born).append(change.after)
     changes.events += _happenings(change)
-    _tasks(changes, change.before, change.after, people)
+    _tasks(changes, change.before, change.after)
     _timer(changes, before, request)
     if before is None or before.status is not request.status:
         changes.counts += _counted(before, request)
@@ -75,15 +73,14 @@ def _happenings(change: Change) -> Iterator[Happening]:
     assert seq == request.version, "every event counts"
 
 
-def _tasks(changes: Changes, before: Held | None, after: Held, people: People) -> None:
+def _tasks(changes: Changes, before: Held | None, after: Held) -> None:
     request, is_new = after.request, before is None
     known = len(before.tasks) if before else 0
     for place, (state, task) in enumerate(zip(request.walk, after.tasks, strict=True)):
         row = _task(request, state, task, is_new)
-        keys = inbox_keys(request, state, people) if row.status == "open" else frozenset()
+        keys = inbox_keys(request, state) if row.status == "open" else frozenset()
         if place >= known:
-            asking = tuple(sorted(routing.askers(request, people)))
-            changes.tasks_opened.append(replace(row, askers=asking))
+            changes.tasks_opened.append(replace(row, askers=tuple(sorted(set(request.askers())))))
             old_keys: frozenset[str] = frozenset()
         else:
             assert before is not None
@@ -93,7 +90,7 @@ def _tasks(changes: Changes, before: Held | None, after: Held, people: People) -
                 continue
             if old_row != row:
                 changes.tasks_changed.append(row)
-            old_keys = inbox_keys(before.request, old, people) if old_row.status == "open" else frozenset()
+            old_keys = inbox_keys(before.request, old) if old_row.status == "open" else frozenset()
             if old_keys and not keys:
                 changes.tasks_done.append(Key(request.tenant, task))
                 continue
@@ -113,7 +110,7 @@ def _task(request: Request, state: StepState, task: UUID, is_new: bool) -> TaskR
         state.opened_at,
         state.due_at,
         (),
-        tuple(sorted(state.spent | state.excluded)),
+        tuple(sorted(state.closed_to)),
         request.created_at,
     )
 
@@ -131,14 +128,19 @@ def task_status(request: Request, state: StepState) -> str:
             return final.value
 
 
-def inbox_keys(request: Request, state: StepState, people: People) -> frozenset[str]:
-    """Name the inboxes a step's task stands in: one for each way its approvers are named."""
+def inbox_keys(request: Request, state: StepState) -> frozenset[str]:
+    """Name the inboxes a step's task stands in: one for each way its approvers are named.
+
+    They say nothing of what the directory may change. Where somebody joined as a fallback, the key says so: it is
+    never open to those whom the request is by or for, whatever the tenant allows.
+    """
     keys = set()
     for leaf in request.tree_of(state).every_leaf():
+        joined = f"{leaf.joined}:" if leaf.joined is Joined.FALLBACK else ""
         if leaf.kind is not Kind.MANAGER:
-            keys.add(f"{leaf.kind}:{leaf.value}")
+            keys.add(f"{joined}{leaf.kind}:{leaf.value}")
         elif request.beneficiary is not None:
-            keys.add(f"manager:{people.human(request.beneficiary)}")
+            keys.add(f"{joined}manager:{request.beneficiary}")
     return frozenset(keys)
 
 

@@ -163,7 +163,10 @@ class ApprovedByPolicy(Struct, frozen=True, tag=True, omit_defaults=True):
 
 
 class Reassigned(Struct, frozen=True, tag=True, omit_defaults=True):
-    """`giver`'s say went to `to`. `giver` is None when an administrator took a seat that was nobody's by name."""
+    """The say of a human being, `giver`, went to `to`.
+
+    `giver` is None when an administrator took a seat that was nobody's by name.
+    """
 
     at: datetime
     step: int

@@ -89,8 +89,8 @@ def _current(request: Request, **changes: object) -> Request:
 
 
 def _reassigned(request: Request, event: Reassigned) -> Request:
-    excluded = request.current.excluded - {event.to}
+    excluded = request.current.excluded
     if event.giver is not None:
         excluded |= {event.giver}
     tree = with_stand_in(request.tree, event.leaves, event.to)
-    return _current(request, tree=tree, excluded=excluded, needs=event.needs)
+    return _current(request, tree=tree, excluded=excluded - {event.to}, needs=event.needs)

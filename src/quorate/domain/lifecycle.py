@@ -40,8 +40,8 @@ from quorate.domain.history import apply, apply_all, begin
 from quorate.domain.people import People, Person
 from quorate.domain.permissions import REQUEST_FOR_OTHERS, WORKFLOW_READ, WORKFLOW_WRITE, allows
 from quorate.domain.requests import Request, StepState, joining, with_stand_in
-from quorate.domain.tally import Verdict, is_met, tally
-from quorate.domain.workflows import Joined, Leaf, OnTimeout
+from quorate.domain.tally import Verdict, tally
+from quorate.domain.workflows import Joined, Kind, Leaf, OnTimeout
 
 REMIND_EVERY: Final = timedelta(hours=1)
 
@@ -120,14 +120,12 @@ def decide(request: Request, command: do.Decide, people: People, *, at: datetime
     Source: native contract, `POST /approvals/{id}/decide`, its 404 and 409 rows.
     """
     actor = people.person(command.actor)
-    state = request.opened(command.step) if command.step is not None else request.current
-    if state is None:
-        raise no.NotAnApprover(request.id)
+    state = _step_meant(request, command.step)
     stops_own = command.may_refuse_own and command.choice is Choice.REJECT
     say = routing.say(request, state, actor, people, even_own=stops_own)
     if say is None and state.decided_by(actor.human) is None:
         raise no.OwnRequest(request.id) if routing.is_own(request, actor, people) else no.NotAnApprover(request.id)
-    if say is None or state.decided_by(actor.human) or say.on_behalf_of in state.spent:
+    if say is None or {actor.id, actor.human} & state.closed_to or say.on_behalf_of in state.spent:
         raise no.AlreadyDecided(request.id)
     if not request.is_open or state is not request.current:
         raise no.AlreadyClosed(request.id, request.status)
@@ -181,7 +179,7 @@ def take_seat(request: Request, command: do.TakeSeat, people: People, *, at: dat
     if say is not None and say.on_behalf_of is None:
         return _settle(request, _decision(request, command, say, actor, people, at), people, at)
 
-    giver, leaves = _seat(request, command.giver, people)
+    giver, leaves = _seat(request, actor, command.giver, people)
     moved = _reassignment(request, actor, giver, actor.human, leaves, command.note, people, at)
     seated = apply(request, moved)
     seat = routing.Say(tuple(leaf for leaf in seated.tree.every_leaf() if leaf.value == str(actor.human)))
@@ -201,15 +199,14 @@ def reassign(request: Request, command: do.Reassign, people: People, *, at: date
         CannotReassign: the giver has none, or the taker may not have it. Source: design §3, rule 12.
     """
     actor, is_administrator = people.person(command.actor), _may(command.actor, WORKFLOW_WRITE, people)
-    state = request.opened(command.step) if command.step is not None else request.current
-    if state is None:
-        raise no.NotAnApprover(request.id)
+    state = _step_meant(request, command.step)
     say = routing.say(request, state, actor, people)
     if routing.is_own(request, actor, people) and not people.self_approval:
         raise no.OwnRequest(request.id)
     if say is None and state.decided_by(actor.human) is None and not is_administrator:
         raise no.NotAnApprover(request.id)
-    giver = people.person(command.giver or actor.human)
+    owns_say = say is not None and say.on_behalf_of is None
+    giver = people.person(command.giver or (actor.id if owns_say else actor.human))
     if giver.human != actor.human and not is_administrator:
         raise no.NotPermitted(WORKFLOW_WRITE)
     if state.decided_by(giver.human):
@@ -221,7 +218,8 @@ def reassign(request: Request, command: do.Reassign, people: People, *, at: date
         raise no.CannotReassign(giver.id, "no_say")
     _may_take(request, people.person(command.to), people)
 
-    return [_reassignment(request, actor, giver.id, command.to, given.leaves, command.note, people, at)]
+    moved = _reassignment(request, actor, giver.human, command.to, given.leaves, command.note, people, at)
+    return [moved, *recheck(apply(request, moved), people, at=at)]
 
 
 def comment(request: Request, command: do.Comment, people: People, *, at: datetime) -> list[Event]:
@@ -253,7 +251,8 @@ def escalate(request: Request, command: do.Escalate, people: People, *, at: date
         raise no.OwnRequest(request.id)
     _must_be_open(request)
     to = command.to or request.step.escalate_to
-    if request.current.is_escalated or to is None:
+    cannot_show = to is not None and to.kind is Kind.SERVICE and bool(request.step.demand)
+    if request.current.is_escalated or to is None or cannot_show:
         raise no.CannotEscalate(request.id)
     return [_escalation(request, to, at, actor.id)]
 
@@ -271,12 +270,19 @@ def remind(request: Request, command: do.Remind, people: People, *, at: datetime
 
 
 def recheck(request: Request, people: People, *, at: datetime) -> list[Event]:
-    """Look at the open step again after a directory change: it may be met now, or be nobody's. [] if nothing is due."""
+    """Look at the open step again after a change of people: it may be met now, or rejected, or be nobody's.
+
+    [] if nothing is due.
+    """
     if not request.is_open:
         return []
-    if is_met(request, people):
-        return _go_on(request, people, at, Cause.DECISION, None, None)
-    return _fall_back(request, people, at)
+    match tally(request, people):
+        case Verdict.OPEN:
+            return _fall_back(request, people, at)
+        case Verdict.FAILED:
+            return [Closed(at, Outcome.REJECTED, Cause.DECISION)]
+        case Verdict.PASSED:
+            return _go_on(request, people, at, Cause.DECISION, None, None)
 
 
 def lapse(request: Request, people: People, *, at: datetime) -> list[Event]:
@@ -307,10 +313,10 @@ def may_read(request: Request, actor: Person, people: People) -> bool:
     )
 
 
-def steps_to_count(request: Request, command: do.Command | None, at: datetime) -> range:
+def steps_to_count(request: Request, commands: Sequence[do.Command | None], at: datetime) -> range:
     """Name the steps whose crowds the rules may ask for: those that may open, the open one where it is counted again.
 
-    `command` None: only time is looked at.
+    `commands` will be handled one after the other, after what time has done by `at`.
     """
     total = len(request.route.steps)
     if not request.walk:
@@ -320,8 +326,13 @@ def steps_to_count(request: Request, command: do.Command | None, at: datetime) -
     here = request.current.index
     if (due_at := request.due_at) is not None and due_at <= at:
         return range(here, total)
-    match command:
-        case do.Decide(choice=Choice.APPROVE) | do.Override():
+    if len(commands) > 1:  # Each may pass a step, or change who is left of the open one for those after it.
+        return range(here, min(here + len(commands) + 1, total))
+    rejected = any(made.choice is Choice.REJECT for made in request.current.decisions)
+    match next(iter(commands), None):
+        case do.Decide(choice=Choice.APPROVE) if not rejected:
+            return range(here + 1, min(here + 2, total))
+        case do.Override():
             return range(here + 1, min(here + 2, total))
         case do.Decide() | do.TakeSeat() | do.Reassign() | do.Recheck():
             return range(here, min(here + 2, total))
@@ -420,6 +431,17 @@ def _decision(
 # Guards and small things.
 
 
+def _step_meant(request: Request, index: int | None) -> StepState:
+    """Find the step a command is about: the one at this place of the route, else the current one.
+
+    Raises NotAnApprover: nobody is of a step that has not been opened.
+    """
+    state = request.opened(index) if index is not None else next(reversed(request.walk), None)
+    if state is None:
+        raise no.NotAnApprover(request.id)
+    return state
+
+
 def _fit(
     request: Request, choice: Choice, note: str | None, proof: Proof | None, demand: Demand, actor: Person
 ) -> Demand:
@@ -487,7 +509,9 @@ def _may_take(request: Request, taker: Person, people: People) -> None:
     if request.current.decided_by(taker.id):
         raise no.CannotReassign(taker.id, "decided")
     say = routing.say(request, request.current, taker, people)
-    if say is not None and say.on_behalf_of is None:
+    able = routing.crowd_of(request, request.current, people)
+    through_service = any(taker.id in able(leaf).known for leaf in request.tree.every_leaf())
+    if through_service or (say is not None and say.on_behalf_of is None):
         raise no.CannotReassign(taker.id, "approver")
 
 
@@ -510,21 +534,24 @@ def _reassignment(
     return Reassigned(at, state.index, actor.id, giver, to, tuple(leaves), needs, note)
 
 
-def _seat(request: Request, giver: UUID | None, people: People) -> tuple[UUID | None, tuple[Leaf, ...]]:
+def _seat(request: Request, actor: Person, giver: UUID | None, people: People) -> tuple[UUID | None, tuple[Leaf, ...]]:
     """Find a seat to take: the giver's; else that of the first approver who has not decided; else beside a crowd."""
     state = request.current
+    barred = routing.is_own(request, actor, people)
+    leaves = [leaf for leaf in request.tree.every_leaf() if not (barred and leaf.joined is Joined.FALLBACK)]
     if giver is not None:
         if state.decided_by(people.human(giver)):
             raise no.AlreadyDecided(request.id)
         given = routing.say(request, state, people.person(giver), people)
-        if given is None or given.on_behalf_of is not None:
+        if given is None or given.on_behalf_of is not None or set(leaves).isdisjoint(given.leaves):
             raise no.CannotReassign(giver, "no_say")
-        return giver, given.leaves
+        return people.human(giver), tuple(leaf for leaf in given.leaves if leaf in leaves)
     able = routing.still_able(request, state, people)
-    for leaf in request.tree.every_leaf():
-        if leaf.names_one and able(leaf).known:
-            return next(iter(able(leaf).known)), (leaf,)
-    crowd = next((leaf for leaf in request.tree.every_leaf() if not leaf.names_one), None)
+    for leaf in leaves:
+        if (leaf.names_one or leaf.kind is Kind.MANAGER) and able(leaf).known:
+            [id] = people.crowd(leaf, request.beneficiary).humans
+            return _seat(request, actor, id, people)
+    crowd = next((leaf for leaf in leaves if not leaf.names_one), None)
     if crowd is None:
         raise no.CannotReassign(request.id, "no_say")
     return None, (crowd,)

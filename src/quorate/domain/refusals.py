@@ -11,9 +11,13 @@ _BY_CODE: dict[str, type["Refusal"]] = {}
 
 
 class Refusal(Exception):
-    """A no that the rules foresee. Subclasses are dataclasses of plain facts."""
+    """A no that the rules foresee. Subclasses are dataclasses of plain facts.
+
+    `replayed`: it was given before, to the same call under the same idempotency key.
+    """
 
     code: ClassVar[str]
+    replayed = False
 
     def __init_subclass__(cls) -> None:
         if "code" in cls.__dict__:

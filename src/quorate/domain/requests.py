@@ -40,6 +40,14 @@ class StepState(Struct, frozen=True, omit_defaults=True):
         """The people whose say in this step has been used."""
         return frozenset(id for made in self.decisions for id in (made.human, made.on_behalf_of) if id is not None)
 
+    @property
+    def closed_to(self) -> frozenset[UUID]:
+        """Those who cannot decide here any more: their say is used or given away.
+
+        The accounts that decided are among them: a service that changes hands does not decide again.
+        """
+        return self.spent | self.excluded | {made.by for made in self.decisions}
+
 
 class Request(Struct, frozen=True, omit_defaults=True):
     """The aggregate. `version` counts the events applied; 0 is the empty value that a submission starts from.
@@ -95,9 +103,14 @@ class Request(Struct, frozen=True, omit_defaults=True):
 
     @property
     def expires_at(self) -> datetime | None:
-        """The moment from which the request is expired, whoever notices when; None when nothing makes that certain."""
+        """The moment from which the request is expired, whoever notices when; None when nothing makes that certain.
+
+        A step that passes by time before the whole request is late may yet approve it.
+        """
         if not self.is_open or not self.walk:
             return None
+        if self.step.when_late is OnTimeout.APPROVE:
+            return self.due_by if self.due_by == self.due_at else None
         certain = self.current.due_at if self.will_expire else None
         return min((due for due in (self.due_by, certain) if due is not None), default=None)
 
@@ -165,7 +178,18 @@ def with_stand_in(tree: Node, leaves: tuple[Leaf, ...], to: UUID) -> Node:
             members.append(stand_in)
         else:
             members += [member, stand_in]
-    return msgspec.structs.replace(tree, members=tuple(dict.fromkeys(members)))
+    return msgspec.structs.replace(tree, members=tuple(_each_leaf_once(members)))
+
+
+def _each_leaf_once(members: list[Leaf | Node]) -> Iterator[Leaf | Node]:
+    """Leave out a leaf that stands there already. Equal nodes stay: each of them counts."""
+    seen: set[Leaf] = set()
+    for member in members:
+        if isinstance(member, Leaf):
+            if member in seen:
+                continue
+            seen.add(member)
+        yield member
 
 
 def joining(step: Step, leaf: Leaf, why: Joined) -> Leaf:

@@ -10,7 +10,7 @@ from quorate.domain import quorum
 from quorate.domain.events import Choice
 from quorate.domain.people import LAST_RESORT, People, Person
 from quorate.domain.requests import Request, StepState, joining
-from quorate.domain.workflows import Joined, Kind, Leaf, Node
+from quorate.domain.workflows import Joined, Kind, Leaf, Node, Route
 
 
 class Candidate(Struct, frozen=True):
@@ -21,15 +21,16 @@ class Candidate(Struct, frozen=True):
     activated_at: datetime
 
 
-def choose(candidates: Sequence[Candidate], target_type: str, own: UUID | None) -> UUID | None:
+def choose(candidates: Sequence[Candidate], target_type: str, own: UUID | None, also: str | None = None) -> UUID | None:
     """Pick the workflow for a request: the target's own, else one that names the type, else a generic one.
 
-    Of several, the most recently activated. None when nothing governs it.
+    `also` is a second name of the type: an `aws_account` is a `resource` too. Of several, the most recently
+    activated. None when nothing governs it.
     Source: native contract (d) 1.
     """
     if own is not None and any(candidate.id == own for candidate in candidates):
         return own
-    naming = [one for one in candidates if one.resource_types is not None and target_type in one.resource_types]
+    naming = [one for one in candidates if {target_type, also} & set(one.resource_types or ())]
     generic = [one for one in candidates if one.resource_types is None]
     chosen = max(naming or generic, key=lambda one: (one.activated_at, one.id), default=None)
     return chosen.id if chosen else None
@@ -54,22 +55,25 @@ def say(request: Request, state: StepState, actor: Person, people: People, *, ev
     allowed = even_own or people.self_approval
     if is_own(request, actor, people) and not allowed:
         return None
-    own = _leaves(request, state, actor, people)
+    if not state.excluded.isdisjoint((actor.id, actor.human)):
+        return None  # Who gave their say away is out of the step; another's say does not let them in again.
+    own = _leaves(request, state, actor, actor, people)
     if own:
         return Say(own)
     delegated = []
     for id in sorted(actor.delegators):
         delegator = people.person(id)
         barred = is_own(request, delegator, people) and not allowed
-        if delegator.active and not barred and (leaves := _leaves(request, state, delegator, people)):
+        if delegator.active and not barred and (leaves := _leaves(request, state, delegator, actor, people)):
             delegated.append(Say(leaves, id))
     return min(delegated, key=lambda one: one.on_behalf_of in state.spent, default=None)
 
 
-def _leaves(request: Request, state: StepState, person: Person, people: People) -> tuple[Leaf, ...]:
+def _leaves(request: Request, state: StepState, person: Person, actor: Person, people: People) -> tuple[Leaf, ...]:
+    """Find the leaves that admit a person, as far as the actor, who may be their delegate, can use them."""
     if not state.excluded.isdisjoint((person.id, person.human)):
         return ()
-    barred = is_own(request, person, people)
+    barred = is_own(request, person, people) or is_own(request, actor, people)
     tree = request.tree_of(state)
     return tuple(
         leaf
@@ -154,7 +158,8 @@ def fallback(request: Request, state: StepState, people: People) -> tuple[tuple[
         if new and _helps(request, state, people, new):
             return new, False
         everyone += new
-    return tuple(dict.fromkeys(everyone)), True
+    joined = tuple(dict.fromkeys(everyone))
+    return joined, not _helps(request, state, people, joined)
 
 
 def _helps(request: Request, state: StepState, people: People, joined: tuple[Leaf, ...]) -> bool:
@@ -168,17 +173,24 @@ def _not_in(tree: Node, leaves: Iterable[Leaf]) -> tuple[Leaf, ...]:
     return tuple(leaf for leaf in leaves if leaf not in present)
 
 
-def wanted_crowds(request: Request, people_fallback: tuple[Leaf, ...], steps: Iterable[int]) -> Iterator[Leaf]:
+def wanted_leaves(request: Request, tenant_fallback: tuple[Leaf, ...], steps: Iterable[int]) -> Iterator[Leaf]:
     """Name the leaves whose crowds the rules may ask for when these steps open or are looked at again."""
     for index in steps:
-        if index >= len(request.route.steps):
-            continue
-        step = request.route.steps[index]
         opened = request.opened(index)
-        yield from (request.tree_of(opened) if opened else step.approvers).every_leaf()
-        yield from step.fallback
-        if step.escalate_to is not None:
-            yield step.escalate_to
-    yield from request.route.fallback
-    yield from people_fallback
+        tree = request.tree_of(opened) if opened else request.route.steps[index].approvers
+        yield from leaves_to_open(request.route, tenant_fallback, index, tree)
+        escalate_to = request.route.steps[index].escalate_to
+        if escalate_to is not None:  # They join when time is up, and are asked about in what follows.
+            yield escalate_to
+
+
+def leaves_to_open(
+    route: Route, tenant_fallback: tuple[Leaf, ...], index: int, tree: Node | None = None
+) -> Iterator[Leaf]:
+    """Name the leaves that matter when this step of a route opens: its approvers and every level of fallback."""
+    step = route.steps[index]
+    yield from (tree or step.approvers).every_leaf()
+    yield from step.fallback
+    yield from route.fallback
+    yield from tenant_fallback
     yield from LAST_RESORT

@@ -6,11 +6,12 @@ CREATE FUNCTION recheck_keys(of_tenant uuid, touched text[]) RETURNS void LANGUA
     SELECT DISTINCT t.tenant_id, 'recheck', t.request_id, to_timestamp(0)
       FROM inbox i
       JOIN task t ON t.tenant_id = i.tenant_id AND t.id = i.task_id
-     WHERE i.tenant_id = of_tenant AND i.key = ANY (touched)
+     WHERE i.tenant_id = of_tenant
+       AND i.key = ANY (touched || ARRAY(SELECT 'fallback:' || key FROM unnest(touched) AS key))
     ON CONFLICT (tenant_id, kind, subject_id) DO NOTHING
 $$;
 
--- Every inbox that these people look into by themselves.
+-- Every inbox that these people look into by themselves (but for where they have joined as a fallback).
 CREATE FUNCTION inbox_keys_of(of_tenant uuid, people uuid[]) RETURNS text[] LANGUAGE sql STABLE AS $$
     WITH roles AS (
         SELECT r.id, r.name, r.permissions
@@ -35,6 +36,10 @@ CREATE FUNCTION inbox_keys_of(of_tenant uuid, people uuid[]) RETURNS text[] LANG
                AND EXISTS (SELECT FROM held WHERE permission = 'admin')
              UNION
             SELECT 'manager:' || p.id FROM principal p WHERE p.tenant_id = of_tenant AND p.manager_id = ANY (people)
+             UNION
+            SELECT 'manager:' || s.id
+              FROM principal p JOIN principal s ON s.tenant_id = p.tenant_id AND s.owner_id = p.id
+             WHERE p.tenant_id = of_tenant AND p.manager_id = ANY (people)
            ) AS keys (key)
 $$;
 
@@ -43,7 +48,7 @@ BEGIN
     -- What a service belongs to, and whose report somebody is, is looked up from the other side.
     PERFORM recheck_keys(changed.tenant_id, inbox_keys_of(changed.tenant_id, changed.people) || changed.reports)
        FROM (SELECT o.tenant_id, array_agg(DISTINCT touched.id) AS people,
-                    array_agg(DISTINCT 'manager:' || o.id) AS reports
+                    array_agg(DISTINCT 'manager:' || touched.id) AS reports
                FROM before o
                JOIN after n ON n.tenant_id = o.tenant_id AND n.id = o.id
                CROSS JOIN LATERAL (SELECT o.id UNION SELECT o.manager_id UNION

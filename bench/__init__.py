@@ -1,0 +1,1 @@
+"""What is measured, and the long forms of tests that are bounded elsewhere."""

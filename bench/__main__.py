@@ -1,0 +1,27 @@
+"""Run the benches: `python -m bench` runs them all, `python -m bench NAME [ARGUMENT …]` one."""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+
+from bench import explore
+
+BENCHES: Mapping[str, Callable[[Sequence[str]], None]] = {"explore": explore.main}
+"""What each bench is called, and what runs it with the arguments given after its name."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    if not arguments:
+        for name, run in BENCHES.items():
+            print(f"== {name}", flush=True)
+            run([])
+        return 0
+    name, *rest = arguments
+    if name not in BENCHES:
+        print(f"no bench is called {name}; there are: {', '.join(BENCHES)}", file=sys.stderr)
+        return 2
+    BENCHES[name](rest)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

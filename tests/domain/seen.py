@@ -1,0 +1,3 @@
+"""What the explorer and the random walks saw, for the closing lines of a test run."""
+
+SEEN: list[str] = []
