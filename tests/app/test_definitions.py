@@ -197,6 +197,16 @@ def test_an_unknown_key_is_a_problem_only_where_the_reader_is_strict() -> None:
     assert "did you mean timeoutHours?" in problem.message
 
 
+def test_a_misspelt_demand_of_a_quorum_is_a_problem_everywhere() -> None:
+    quorum = {"n": 1, "requireSecondFacter": True, "members": [{"role": "admins"}]}
+
+    _, problems = read_steps([{"order": 1, "name": "Custodians", "quorum": quorum}])
+
+    [problem] = problems
+    assert problem.path == "steps[0].quorum.requireSecondFacter"
+    assert "did you mean requireSecondFactor" in problem.message
+
+
 def test_names_are_turned_into_ids_and_unknown_ones_reported() -> None:
     def resolve(kind: Kind, written: str) -> str:
         if written == "nobody":

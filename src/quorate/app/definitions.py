@@ -264,7 +264,8 @@ class _Reader(Reader):
         if depth > MAX_DEPTH:
             self.wrong(path, f"at most {MAX_DEPTH} levels")
             return _NONE_OF_NOBODY
-        fields = self.fields(item, path, NODE_KEYS)
+        # A misspelt demand must not weaken a quorum unseen, so here nothing unknown is passed over.
+        fields = self.fields(item, path, NODE_KEYS, strict=True)
         if fields is None:
             return _NONE_OF_NOBODY
         demand = Demand(
@@ -288,7 +289,7 @@ class _Reader(Reader):
 
     def _leaf(self, item: object, path: str, *, in_quorum: bool = False) -> Leaf:
         typed = () if in_quorum else ("approverType", "approverValue")
-        fields = self.fields(item, path, (*LEAF_KEYS, *typed))
+        fields = self.fields(item, path, (*LEAF_KEYS, *typed), strict=in_quorum)
         if fields is None:
             return _NOBODY
         kinds = [kind for kind in Kind if fields.get(kind.value) is not None]

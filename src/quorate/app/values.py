@@ -23,12 +23,14 @@ class Reader:
         self.problems: list[Problem] = []
         self._strict = strict
 
-    def fields(self, item: object, path: str, known: Sequence[str]) -> Mapping[str, object] | None:
-        """Read an object. None beside a problem."""
+    def fields(
+        self, item: object, path: str, known: Sequence[str], *, strict: bool = False
+    ) -> Mapping[str, object] | None:
+        """Read an object. None beside a problem. `strict`: here a key we do not know is a problem in any case."""
         if not isinstance(item, Mapping):
             self.wrong(path, "is needed: an object" if item is None else "must be an object")
             return None
-        for key in item if self._strict else ():
+        for key in item if self._strict or strict else ():
             if key not in known:
                 at = f"{path}.{str(key)[:60]}" if path else str(key)[:60]
                 self.wrong(at, f"is unknown here{suggestion(key, known)}")

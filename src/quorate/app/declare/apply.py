@@ -1,0 +1,256 @@
+"""Brings tenants to what a file says: each in one transaction, one apply at a time."""
+
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from typing import Final
+from uuid import UUID, uuid4
+
+import asyncpg
+from msgspec import Struct
+
+from quorate.app.declare.names import Names
+from quorate.app.declare.plan import plan
+from quorate.app.declare.report import FiledRequest, Report, TenantReport
+from quorate.app.declare.schema import File, TenantEntry
+from quorate.app.declare.secret_values import Secrets, Settled, in_thread, settle
+from quorate.app.declare.state import State, load
+from quorate.app.declare.wanted import Change, Plan, RequestToFile
+from quorate.app.verify import Passwords
+from quorate.domain.refusals import Refusal
+from quorate.domain.workflows import Problem
+from quorate.store import credentials, declare, directory, people, tenants
+from quorate.store.database import Database
+from quorate.store.declare import Trace
+from quorate.store.tx import CommitUnknown, Retryable, Tx
+
+ATTEMPTS: Final = 5
+
+FileRequest = Callable[[RequestToFile], Awaitable[None]]
+"""Files a request through the door. Raises a `Refusal` when the rules say no."""
+
+_TRACED: Final = {"create": "created", "update": "updated", "remove": "deactivated"}
+
+
+class CannotApply(Exception):
+    """The database does not take it; nothing of this tenant was changed. The text is one line for the operator."""
+
+
+class _Moved(Exception):
+    """What was looked at before the transaction has changed since."""
+
+
+class Order(Struct, frozen=True, kw_only=True):
+    """How to apply. `mint` makes ids; `environ` is where `passwordEnv` and `secretEnv` look."""
+
+    at: datetime
+    passwords: Passwords
+    prune: bool = False
+    yes: bool = False
+    mint: Callable[[], UUID] = uuid4
+    environ: Mapping[str, str] = os.environ
+
+
+class _Look(Struct, frozen=True):
+    """A tenant and its passwords, looked at before the transaction: hashing is too slow to do inside."""
+
+    id: UUID
+    settled: Mapping[str, Settled]
+
+
+async def dry_run(owner: Database, file: File, order: Order) -> Report:
+    """Say what `apply` would do.
+
+    Raises:
+        Problems: everything that is wrong with the file, or does not fit the tenants.
+    """
+    secrets = await in_thread(file, order.environ)
+    found = await _plan_all(owner, file, secrets, order)
+    reports = []
+    for made, _ in found:
+        new = await _not_yet_filed(owner, made)
+        requests = tuple(FiledRequest(one.id, one.label) for one in new)
+        reports.append(TenantReport(made.slug, made.tenant, made.changes, requests, made.minted))
+    return Report(tuple(reports), is_dry=True)
+
+
+async def apply(owner: Database, file: File, order: Order, file_request: FileRequest | None = None) -> Report:
+    """Bring tenants to what the file says. Doing it again changes nothing.
+
+    `owner` is the database as the role that owns it: only that may make tenants. `file_request` is for the
+    file's requests, each filed after its tenant is written, unless its id is there already.
+
+    Raises:
+        Problems: something is wrong with the file, or does not fit a tenant. Nothing was changed.
+        CannotApply: the database refused one tenant; those before it in the file are done.
+    """
+    secrets = await in_thread(file, order.environ)
+    found = await _plan_all(owner, file, secrets, order)
+    reports = []
+    for tenant, (_, look) in zip(file.tenants, found, strict=True):
+        made = await _write(owner, file, tenant, secrets, look, order)
+        requests = await _file(owner, made, file_request)
+        reports.append(TenantReport(made.slug, made.tenant, made.changes, requests, made.minted))
+    return Report(tuple(reports))
+
+
+async def _plan_all(owner: Database, file: File, secrets: Secrets, order: Order) -> list[tuple[Plan, _Look]]:
+    """Plan every tenant before any is written, so that all problems are said at once and nothing is half done."""
+    found, problems = [], []
+    for tenant in file.tenants:
+        look, state = await _look(owner, tenant, secrets, order)
+        made, wrong = _planned(tenant, look, state, secrets, order)
+        found.append((made, look))
+        problems += wrong
+    file.refuse(problems)
+    return found
+
+
+def _planned(
+    tenant: TenantEntry, look: _Look, state: State, secrets: Secrets, order: Order
+) -> tuple[Plan, list[Problem]]:
+    return plan(
+        tenant,
+        look.id,
+        state,
+        secrets,
+        look.settled,
+        mint=order.mint,
+        at=order.at,
+        prune=order.prune,
+        yes=order.yes,
+    )
+
+
+async def _look(owner: Database, tenant: TenantEntry, secrets: Secrets, order: Order) -> tuple[_Look, State]:
+    id = await tenants.tenant_by(owner, slug=tenant.slug) or tenant.id or order.mint()
+    async with owner.tx([id]) as tx:
+        state = await load(tx, id)
+    names = Names(tenant, state, order.mint)
+    users = [(entry.path, names.ids[entry.path]) for entry in tenant.sections.get("users", ())]
+    return _Look(id, await settle(order.passwords, users, secrets, state.password_hashes)), state
+
+
+async def _write(owner: Database, file: File, tenant: TenantEntry, secrets: Secrets, look: _Look, order: Order) -> Plan:
+    """Write one tenant, again if somebody was faster.
+
+    After a COMMIT whose outcome is unknown the next attempt tells: if it finds nothing to change, the one
+    before was done, and its secrets are the ones to show.
+    """
+    unsure: Plan | None = None
+    for attempt in range(ATTEMPTS):
+        made: Plan | None = None
+        try:
+            if attempt:
+                look, _ = await _look(owner, tenant, secrets, order)
+            async with owner.tx([look.id]) as tx:
+                await declare.lock(tx, tenant.slug)
+                made = await _plan_inside(tx, file, tenant, secrets, look, order)
+                await _put(tx, made)
+                await _trace(tx, made, order)
+        except CommitUnknown:
+            unsure = made
+        except (Retryable, _Moved):
+            continue
+        except asyncpg.IntegrityConstraintViolationError as error:
+            rule = str(error.constraint_name or "a rule").replace("_", " ")
+            raise CannotApply(f"tenant {tenant.slug}: the database refuses it: {rule}") from error
+        else:
+            assert made is not None
+            return unsure if unsure is not None and not made.changes else made
+    raise CannotApply(
+        f"tenant {tenant.slug}: somebody else keeps changing it, or the database does not answer; try again"
+    )
+
+
+async def _plan_inside(tx: Tx, file: File, tenant: TenantEntry, secrets: Secrets, look: _Look, order: Order) -> Plan:
+    """Plan again, on what is there now that nobody else applies."""
+    now = await tx.one("SELECT id FROM tenant_by($1, NULL)", tenant.slug)
+    if now is not None and now["id"] != look.id:
+        raise _Moved
+    state = await load(tx, look.id)
+    ids = Names(tenant, state, order.mint).ids
+    if any(state.password_hashes.get(ids[path]) != settled.stored for path, settled in look.settled.items()):
+        raise _Moved
+    made, problems = _planned(tenant, look, state, secrets, order)
+    file.refuse(problems)
+    return made
+
+
+async def _put(tx: Tx, made: Plan) -> None:
+    rows, of = made.rows, made.tenant
+    if rows.tenant:
+        await tenants.put_tenants(tx, [rows.tenant])
+    if rows.workflows:
+        await declare.put_workflows(tx, of, rows.workflows)
+    if rows.principals:
+        await people.put_principals(tx, of, rows.principals)
+    if rows.passwords:
+        await people.put_passwords(tx, of, rows.passwords, made.at)
+    if rows.roles:
+        await directory.put_roles(tx, of, rows.roles)
+    if rows.groups:
+        await directory.put_groups(tx, of, rows.groups)
+    if rows.resources:
+        await directory.put_resources(tx, of, rows.resources)
+    if rows.roles_of:
+        await people.set_roles(tx, of, rows.roles_of)
+    if rows.groups_of:
+        await people.set_groups(tx, of, rows.groups_of)
+    if rows.revoked:
+        await credentials.revoke_credentials(tx, of, rows.revoked, made.at)
+    if rows.credentials:
+        await _put_credentials(tx, made)
+    if rows.policies:
+        await declare.put_policies(tx, of, rows.policies)
+    if rows.operations_gone:
+        await declare.remove_operations(tx, of, rows.operations_gone)
+    if rows.operations:
+        await declare.put_operations(tx, of, rows.operations)
+    if rows.delegations:
+        await people.put_delegations(tx, of, rows.delegations)
+    if rows.delegations_gone:
+        await people.remove_delegations(tx, of, rows.delegations_gone)
+
+
+async def _put_credentials(tx: Tx, made: Plan) -> None:
+    written = await credentials.put_credentials(tx, made.tenant, made.rows.credentials)
+    for one in made.rows.credentials:
+        if one.id not in written:
+            raise CannotApply(
+                f"tenant {made.slug}: the id {one.id} was that of a credential which is revoked or somebody else's"
+            )
+
+
+async def _trace(tx: Tx, made: Plan, order: Order) -> None:
+    if made.changes:
+        traces = [_trace_of(change) for change in made.changes]
+        await declare.trace(tx, made.tenant, order.mint(), traces, made.at)
+
+
+def _trace_of(change: Change) -> Trace:
+    kind = "credential" if change.kind in ("key", "client", "passkey") else change.kind
+    return Trace(kind=kind, id=change.id, type=f"{kind}.{_TRACED[change.verb]}", body={"changed": list(change.details)})
+
+
+async def _file(owner: Database, made: Plan, file_request: FileRequest | None) -> tuple[FiledRequest, ...]:
+    filed = []
+    for one in await _not_yet_filed(owner, made):
+        refused: str | None = None
+        try:
+            if file_request is None:
+                refused = "requests cannot be filed here"
+            else:
+                await file_request(one)
+        except Refusal as refusal:
+            refused = str(refusal)
+        filed.append(FiledRequest(one.id, one.label, refused))
+    return tuple(filed)
+
+
+async def _not_yet_filed(owner: Database, made: Plan) -> list[RequestToFile]:
+    if not made.requests:
+        return []
+    async with owner.tx([made.tenant]) as tx:
+        there = await declare.filed(tx, made.tenant, [one.id for one in made.requests])
+    return [one for one in made.requests if one.id not in there]

@@ -1,0 +1,503 @@
+"""A tenant becomes what its file says, and applying a file twice changes nothing."""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import msgspec
+import pytest
+from argon2 import PasswordHasher
+
+import quorate.commands
+from quorate.app.declare import CannotApply, Order, Problems, Report, RequestToFile, apply, dry_run, export, parse
+from quorate.app.verify import Passwords
+from quorate.domain.refusals import NoWorkflow, Refusal
+from quorate.domain.workflows import Kind, Leaf, Step, any_one_of
+from quorate.store.database import Database
+
+AT = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+DEMO = Path(next(iter(quorate.commands.__path__))) / "demo.yaml"
+
+
+@pytest.fixture(scope="module")
+async def passwords() -> AsyncIterator[Passwords]:
+    quick = Passwords(PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
+    yield quick
+    quick.close()
+
+
+class Desk:
+    """Applies files to a tenant of its own, whose slug it knows."""
+
+    def __init__(self, owner: Database, db: Database, passwords: Passwords) -> None:
+        self.slug = f"t-{uuid4()}"
+        self.owner = owner
+        self.db = db
+        self.passwords = passwords
+        self.filed: list[RequestToFile] = []
+        self.refuse: Refusal | None = None
+
+    def text(self, **sections: Any) -> str:
+        return json.dumps({"tenants": [{"slug": self.slug, **sections}]}, default=str)
+
+    async def apply(self, text: str | None = None, *, dry: bool = False, **sections: Any) -> Report:
+        how = {key: sections.pop(key) for key in ("prune", "yes", "environ") if key in sections}
+        name = sections.pop("file_name", "tenant.yaml")
+        file = parse(text or self.text(**sections), name)
+        order = Order(at=AT, passwords=self.passwords, **how)
+        return await (dry_run(self.owner, file, order) if dry else apply(self.owner, file, order, self.file))
+
+    async def file(self, request: RequestToFile) -> None:
+        if self.refuse:
+            raise self.refuse
+        self.filed.append(request)
+        async with self.owner.tx([request.tenant]) as tx:
+            await tx.run(
+                """
+                INSERT INTO request (tenant_id, id, kind, status, requester_id, beneficiary_id, filed_by, filing, route,
+                                     progress, step_index, version, created_at, updated_at)
+                VALUES ($1, $2, 'generic', 'pending', $3, $3, $3, '{}', '{}', '{}', 0, 1, $4, $4)
+                """,
+                request.tenant,
+                request.id,
+                request.requester,
+                AT,
+            )
+
+    async def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """What the server sees of the tenant: row security shows it nothing else."""
+        found = await self.db.across("SELECT id FROM tenant_by($1, NULL)", self.slug)
+        async with self.db.tx([found[0]["id"]]) as tx:
+            return [tuple(row.values()) for row in await tx.all(sql)]
+
+
+@pytest.fixture
+def desk(owner: Database, db: Database, passwords: Passwords) -> Desk:
+    return Desk(owner, db, passwords)
+
+
+ANA = {"login": "ana@acme.example", "name": "Ana Ott"}
+BEN = {"login": "ben@acme.example", "name": "Ben Bo"}
+STEP = {"order": 1, "name": "Security", "approverType": "group", "approverValue": "Security"}
+
+
+def everything() -> dict[str, Any]:
+    """One of all there is."""
+    return {
+        "name": "Acme",
+        "settings": {
+            "selfApproval": False,
+            "fallbackApprovers": [{"role": "admins"}, {"user": "ana@acme.example"}],
+            "operationExpirySeconds": 2592000,
+            "retainExpiredRequests": False,
+            "breakGlass": {"enabled": True, "groups": ["Security"], "maxSeconds": 3600, "types": ["aws_account"]},
+            "webauthn": {"rpId": "keys.acme.example", "origins": ["https://keys.acme.example"], "signIn": False},
+            "publicUrl": None,
+            "jitsudo": {"defaultDurationSeconds": 3600, "strictIds": False, "resourceTypes": ["db"]},
+        },
+        "roles": [
+            {"name": "manager"},
+            {"name": "admins", "permissions": ["admin"], "approval": {"workflow": "Standard"}},
+        ],
+        "groups": [{"name": "Security", "externalId": "sec", "description": "Careful people"}],
+        "users": [
+            ANA
+            | {
+                "email": "ana@acme.example",
+                "password": "secret words",
+                "manager": "ben@acme.example",
+                "roles": ["admins", "manager"],
+                "groups": ["Security"],
+                "keys": [{"name": "laptop", "secret": f"a long enough {uuid4()}".replace(" ", "-")}],
+                "clients": [{"id": "ana-client", "secret": f"a-long-secret-{uuid4()}"}],
+                "passkeys": [{"name": "yubi", "id": "abc_-1", "publicKey": {"kty": "EC", "x": "1"}, "signCount": 3}],
+            },
+            BEN,
+        ],
+        "services": [
+            {
+                "name": "ci",
+                "owner": "ana@acme.example",
+                "permissions": ["workflow:write"],
+                "keys": [{"name": "main", "expiresAt": "2030-01-01T00:00:00Z"}],
+            }
+        ],
+        "resources": [
+            {"name": "Admin prod", "type": "environment", "parent": "Billing:Admin"},
+            {
+                "name": "Billing:Admin",
+                "type": "profile",
+                "attributes": {"appName": "Billing", "no": "no", "n": 1.5},
+                "approval": {
+                    "workflow": "Standard",
+                    "validFor": {"value": 60, "unit": "minutes"},
+                    "timeToApprove": {"value": 5, "unit": "minutes"},
+                    "justification": "required",
+                },
+            },
+        ],
+        "workflows": [
+            {
+                "name": "Standard",
+                "description": "The usual",
+                "status": "active",
+                "resourceTypes": ["role"],
+                "autoApprove": "policy",
+                "fallbackApprovers": [{"role": "admins"}],
+                "steps": [
+                    STEP,
+                    {
+                        "order": 2,
+                        "name": "Custodians",
+                        "quorum": {
+                            "n": "50%",
+                            "requirePassword": True,
+                            "members": [
+                                {"user": "ana@acme.example"},
+                                {"role": "admins"},
+                                {"manager": "requester"},
+                                {"n": "DOUBLE", "members": [{"group": "Security"}], "overlap": True},
+                            ],
+                        },
+                        "rejection": {"count": 2},
+                        "requiresComment": "rejection",
+                        "timeoutSeconds": 172801,
+                        "override": True,
+                        "onTimeout": "escalate",
+                        "escalateTo": {"approverType": "user", "approverValue": "ben@acme.example"},
+                    },
+                ],
+            }
+        ],
+        "policies": [
+            {
+                "name": "base",
+                "maxDurationSeconds": 14400,
+                "approvalMode": "require",
+                "cedar": "permit(p, a, r);\n// x\n",
+            }
+        ],
+        "operations": [
+            {"method": "DELETE", "path": "/api/v1/workflows/{id}", "workflow": "Standard", "execute": "internal"},
+            {
+                "method": "POST",
+                "path": "keys/{id}/rotate",
+                "workflow": "Standard",
+                "resource": "Billing:Admin",
+                "execute": {"url": "https://x.example/do", "headers": {"Authorization": "Bearer x"}, "retry": "never"},
+            },
+            {"method": "POST", "path": "/s", "workflow": "Standard", "execute": {"reply": {"status": 200, "body": {}}}},
+        ],
+        "delegations": [
+            {
+                "from": "ana@acme.example",
+                "to": "ben@acme.example",
+                "startsAt": "2026-03-01T00:00:00+01:00",
+                "endsAt": "2026-04-01T00:00:00Z",
+            }
+        ],
+        "requests": [
+            {
+                "requester": "ben@acme.example",
+                "resourceType": "role",
+                "resource": "admins",
+                "justification": "audit",
+                "duration": {"value": 5, "unit": "days"},
+                "references": [{"id": "r1", "type": "AccessRequestId"}],
+                "batch": {"id": "b-77", "size": 3},
+                "attributes": {"colour": "blue"},
+            },
+            {"kind": "generic", "requester": "ben@acme.example", "workflow": "Standard", "title": "A thing"},
+        ],
+    }
+
+
+async def test_everything_is_made_and_a_second_apply_changes_nothing(desk: Desk) -> None:
+    said = everything()
+    first = await desk.apply(**said)
+
+    assert first.is_clean
+    assert f"+ tenant {desk.slug}" in first.lines()
+    assert "+ key laptop of ana@acme.example" in first.lines()
+    assert len(desk.filed) == 2
+    again = await desk.apply(**said)
+    assert again.lines() == ["nothing to change"]
+    assert len(desk.filed) == 2
+
+
+async def test_a_dry_run_says_the_same_and_does_nothing(desk: Desk) -> None:
+    said = everything()
+    planned = await desk.apply(**said, dry=True)
+
+    assert await desk.owner.across("SELECT 1 FROM tenant_by($1, NULL)", desk.slug) == []
+    done = await desk.apply(**said)
+    assert (
+        planned.lines()
+        == [line for line in done.lines() if not line.startswith((" ", "Secrets"))][: len(planned.lines())]
+    )
+    assert planned.minted == []
+    assert desk.filed[0].details["batch"] == {"id": "b-77", "size": 3}
+
+
+async def test_applying_an_export_changes_nothing_and_it_holds_no_secret(desk: Desk) -> None:
+    await desk.apply(**everything())
+
+    text = await export(desk.owner, [desk.slug], at=AT)
+
+    assert "secret" not in text
+    assert "Bearer" not in text
+    assert "argon2" not in text
+    assert (await desk.apply(text)).lines() == ["nothing to change"]
+    assert (await desk.apply(text, prune=True)).lines() == ["nothing to change"]
+
+
+async def test_what_differs_is_changed_and_said(desk: Desk) -> None:
+    await desk.apply(
+        users=[ANA | {"password": "one", "roles": ["r"]}, BEN], roles=[{"name": "r"}], groups=[{"name": "Security"}]
+    )
+
+    changed = await desk.apply(
+        users=[
+            {
+                "login": "ANA@acme.example",
+                "email": "a@x.example",
+                "manager": "ben@acme.example",
+                "password": "two",
+                "roles": [],
+            }
+        ]
+    )
+
+    assert changed.lines() == ["~ user ANA@acme.example: login, email, manager, -role r, password"]
+    assert await desk.rows("SELECT name FROM principal WHERE lower(login) = 'ana@acme.example'") == [("Ana Ott",)]
+
+
+async def test_the_same_password_is_no_change_and_its_stamp_stays(desk: Desk) -> None:
+    said = [ANA | {"password": "correct horse"}]
+    await desk.apply(users=said)
+    before = await desk.rows("SELECT password_hash, password_stamp FROM principal")
+
+    assert (await desk.apply(users=said)).lines() == ["nothing to change"]
+    assert await desk.rows("SELECT password_hash, password_stamp FROM principal") == before
+    assert (await desk.apply(users=[ANA | {"passwordHash": before[0][0]}])).lines() == ["nothing to change"]
+
+
+async def test_secrets_may_come_from_a_file_or_the_environment(desk: Desk, tmp_path: Path) -> None:
+    (tmp_path / "pw").write_text("from a file\n")
+    key = f"key-from-the-environment-{uuid4()}"
+    users = [ANA | {"passwordFile": "pw", "keys": [{"name": "k", "secretEnv": "THE_KEY"}]}]
+    name = str(tmp_path / "tenant.yaml")
+    await desk.apply(users=users, file_name=name, environ={"THE_KEY": key})
+
+    [(stored,)] = await desk.rows("SELECT password_hash FROM principal")
+    assert (await desk.passwords.verify(stored, "from a file")).right
+    assert await desk.rows("SELECT secret_hash FROM credential") == [(hashlib.sha256(key.encode()).digest(),)]
+    with pytest.raises(Problems) as raised:
+        await desk.apply(users=users, environ={})
+    assert sorted(line.split(": ")[1] for line in raised.value.lines()) == [
+        "tenants[0].users[0].keys[0].secretEnv",
+        "tenants[0].users[0].passwordFile",
+    ]
+
+
+async def test_a_key_without_a_secret_is_minted_and_shown_once(desk: Desk) -> None:
+    said = [ANA | {"keys": [{"name": "laptop"}], "clients": [{"name": "etl"}]}]
+
+    first = await desk.apply(users=said)
+
+    key, client = first.as_json()["secrets"]
+    assert await desk.rows("SELECT secret_hash FROM credential WHERE kind = 'key'") == [
+        (hashlib.sha256(key["secret"].encode()).digest(),)
+    ]
+    assert await desk.rows("SELECT client_id FROM credential WHERE kind = 'client'") == [(client["clientId"],)]
+    assert any(key["secret"] in line for line in first.lines())
+    assert (await desk.apply(users=said)).as_json()["secrets"] == []
+
+
+async def test_a_list_of_keys_is_exact(desk: Desk) -> None:
+    await desk.apply(users=[ANA | {"keys": [{"name": "old"}, {"name": "kept"}]}])
+
+    changed = await desk.apply(users=[ANA | {"keys": [{"name": "kept"}]}])
+
+    assert changed.lines() == ["- key old of ana@acme.example: revoked"]
+    assert (await desk.apply(users=[ANA])).lines() == ["nothing to change"]
+    assert await desk.rows("SELECT name FROM credential WHERE revoked_at IS NULL") == [("kept",)]
+
+
+async def test_steps_that_differ_on_an_active_workflow_make_a_new_version(desk: Desk) -> None:
+    groups = [{"name": "Security"}, {"name": "Platform"}]
+    await desk.apply(
+        groups=groups, workflows=[{"name": "W", "steps": [STEP]}, {"name": "D", "status": "draft", "steps": [STEP]}]
+    )
+
+    steps = [STEP | {"approverValue": "Platform"}]
+    changed = await desk.apply(workflows=[{"name": "W", "steps": steps}, {"name": "D", "steps": steps}])
+
+    assert changed.lines() == ["~ workflow W: steps → version 2", "~ workflow D: steps"]
+    assert await desk.rows("SELECT name, version, status FROM workflow ORDER BY name") == [
+        ("D", 2, "draft"),
+        ("W", 2, "active"),
+    ]
+    with pytest.raises(Problems, match="cannot become a draft again"):
+        await desk.apply(workflows=[{"name": "W", "status": "draft"}])
+
+
+async def test_what_the_api_may_leave_in_a_workflow_is_exported_and_applied(desk: Desk) -> None:
+    await desk.apply(
+        users=[ANA],
+        workflows=[{"name": "W", "steps": [STEP | {"approverType": "role", "approverValue": "r"}]}],
+        roles=[{"name": "r"}],
+    )
+    gone = [Leaf(Kind.USER, str(uuid4())), Leaf(Kind.GROUP, "no id at all"), Leaf(Kind.ROLE, "no such role")]
+    steps = msgspec.json.encode(
+        [Step(n, f"S{n}", any_one_of(leaf), 3600, is_plain=True) for n, leaf in enumerate(gone, 1)]
+    )
+    found = await desk.owner.across("SELECT id FROM tenant_by($1, NULL)", desk.slug)
+    async with desk.owner.tx([found[0]["id"]]) as tx:
+        await tx.run("UPDATE workflow SET steps = $2, version = 7 WHERE tenant_id = $1", found[0]["id"], steps)
+
+    text = await export(desk.owner, [desk.slug], at=AT)
+
+    assert (await desk.apply(text)).lines() == ["nothing to change"]
+
+
+async def test_an_id_renames_what_has_it(desk: Desk) -> None:
+    id = uuid4()
+    await desk.apply(groups=[{"name": "Security", "id": id}], users=[ANA | {"groups": ["Security"]}])
+
+    changed = await desk.apply(groups=[{"name": "Safety", "id": id}], users=[ANA | {"groups": ["Safety"]}])
+
+    assert changed.lines() == ["~ group Safety: name"]
+    with pytest.raises(Problems, match="has the id"):
+        await desk.apply(groups=[{"name": "Safety", "id": uuid4()}])
+
+
+async def test_names_that_lead_nowhere_are_all_reported_with_their_lines(desk: Desk) -> None:
+    text = f"""tenants:
+- slug: {desk.slug}
+  groups: [{{name: Security}}]
+  users:
+  - login: ana
+    manager: bem
+    roles: [boss]
+  - login: ben
+  workflows:
+  - name: W
+    steps:
+    - {{order: 1, name: S, approverType: group, approverValue: Securty}}
+    - order: 2
+      name: Q
+      quorum: {{n: 1, members: [{{user: ana}},
+        {{user: anna}}]}}
+"""
+    with pytest.raises(Problems) as raised:
+        await desk.apply(text)
+
+    user, step = "tenants[0].users[0]", "tenants[0].workflows[0].steps"
+    assert raised.value.lines() == [
+        f"tenant.yaml:6: {user}.manager: there is no user 'bem'; did you mean ben?",
+        f"tenant.yaml:7: {user}.roles[0]: there is no role 'boss'",
+        f"tenant.yaml:12: {step}[0].approverValue: there is no group 'Securty'; did you mean Security?",
+        f"tenant.yaml:16: {step}[1].quorum.members[1].user: there is no user 'anna'; did you mean ana?",
+    ]
+    assert await desk.owner.across("SELECT 1 FROM tenant_by($1, NULL)", desk.slug) == []
+
+
+async def test_pruning_takes_out_of_use_what_a_section_does_not_name(desk: Desk) -> None:
+    boss = ANA | {"roles": ["admins"], "keys": [{"name": "k"}]}
+    roles = [{"name": "admins", "permissions": ["admin"]}]
+    await desk.apply(users=[boss, BEN], roles=[*roles, {"name": "other"}], groups=[{"name": "Security"}])
+
+    with pytest.raises(Problems, match="more than a fifth"):
+        await desk.apply(users=[boss], roles=roles, prune=True)
+    pruned = await desk.apply(users=[boss], roles=roles, prune=True, yes=True)
+
+    assert pruned.lines() == ["- role other: deleted", "- user ben@acme.example: inactive"]
+    assert await desk.rows("SELECT count(*) FROM user_group WHERE deleted_at IS NULL") == [(1,)]
+    assert (await desk.apply(users=[boss], roles=roles, prune=True)).lines() == ["nothing to change"]
+    assert (await desk.apply(roles=[*roles, {"name": "other"}])).lines() == ["+ role other"]
+
+
+async def test_pruning_never_takes_the_last_administrator(desk: Desk) -> None:
+    roles = [{"name": "admins", "permissions": ["admin"]}]
+    await desk.apply(users=[ANA | {"roles": ["admins"]}, BEN], roles=roles)
+
+    with pytest.raises(Problems, match="no active user with the permission admin"):
+        await desk.apply(users=[BEN], prune=True, yes=True)
+    with pytest.raises(Problems, match="no active user with the permission admin"):
+        await desk.apply(roles=[], prune=True, yes=True)
+    assert await desk.rows("SELECT DISTINCT status FROM principal") == [("active",)]
+
+
+async def test_another_tenant_is_not_touched(desk: Desk, unfenced: Database, olu: UUID) -> None:
+    async def of_olu() -> list[Any]:
+        async with unfenced.tx([olu]) as tx:
+            return await tx.all("SELECT t.*, t.xmin::text FROM tenant t WHERE id = $1", olu) + await tx.all(
+                "SELECT tenant_id FROM principal WHERE tenant_id = $1", olu
+            )
+
+    before = await of_olu()
+    await desk.apply(**everything())
+    await desk.apply(users=[], roles=[{"name": "admins", "permissions": ["admin"]}], groups=[], prune=False)
+
+    assert await of_olu() == before
+
+
+async def test_two_applies_at_once_make_everything_once(desk: Desk) -> None:
+    said = everything() | {"requests": []}
+
+    reports = await asyncio.gather(*(desk.apply(**said) for _ in range(3)))
+
+    assert sorted(len(report.lines()) > 1 for report in reports) == [False, False, True]
+    assert await desk.rows("SELECT count(*) FROM principal") == [(3,)]
+
+
+async def test_a_secret_that_another_tenant_uses_is_refused_and_nothing_is_written(desk: Desk) -> None:
+    key = f"the-very-same-key-{uuid4()}"
+    other = Desk(desk.owner, desk.db, desk.passwords)
+    await other.apply(users=[ANA | {"keys": [{"name": "k", "secret": key}]}])
+
+    with pytest.raises(CannotApply, match="one live key per secret"):
+        await desk.apply(users=[BEN | {"keys": [{"name": "k", "secret": key}]}])
+    assert await desk.owner.across("SELECT 1 FROM tenant_by($1, NULL)", desk.slug) == []
+
+
+async def test_every_changed_thing_leaves_an_event(desk: Desk) -> None:
+    await desk.apply(users=[ANA | {"keys": [{"name": "k"}]}], groups=[{"name": "Security"}])
+    await desk.apply(users=[ANA | {"email": "a@x.example"}])
+
+    assert await desk.rows("SELECT subject_kind, seq, type, surface, actor_id FROM event ORDER BY id") == [
+        ("tenant", 1, "tenant.created", "apply", None),
+        ("group", 1, "group.created", "apply", None),
+        ("user", 1, "user.created", "apply", None),
+        ("credential", 1, "credential.created", "apply", None),
+        ("user", 2, "user.updated", "apply", None),
+    ]
+
+
+async def test_a_request_that_the_rules_refuse_is_reported(desk: Desk) -> None:
+    desk.refuse = NoWorkflow("role")
+    asked = {"requester": "ben@acme.example", "resourceType": "role", "resource": "r"}
+
+    report = await desk.apply(users=[BEN], roles=[{"name": "r"}], requests=[asked])
+
+    assert not report.is_clean
+    assert report.lines()[-1] == "! request r for ben@acme.example: no_workflow(type=role)"
+    desk.refuse = None
+    assert (await desk.apply(users=[BEN], requests=[asked])).lines() == ["+ request r for ben@acme.example"]
+
+
+async def test_the_demo_file_can_be_applied_over_and_over(owner: Database, passwords: Passwords) -> None:
+    order = Order(at=AT, passwords=passwords)
+    file = parse(DEMO.read_text(), "demo.yaml")
+
+    first = await apply(owner, file, order)
+
+    assert [tenant.slug for tenant in first.tenants] == ["acme", "olympia"]
+    assert first.minted == []
+    assert (await apply(owner, file, order)).lines() == ["nothing to change"]
