@@ -203,7 +203,7 @@ async def test_a_request_can_go_through_all_its_steps_in_one_batch(acme: Company
     role = Leaf(Kind.ROLE, "admins")
     await acme.workflow(acme.ana, group_leaf(acme.security), Node(Count(1), (role, group_leaf(acme.security))))
     asked = await acme.ask()
-    commands = [
+    commands: list[tuple[UUID, do.Command]] = [
         (acme.ana, do.Decide(acme.ana, Choice.APPROVE)),
         (acme.ada, do.Escalate(acme.ada, Leaf(Kind.HOLDER, "workflow:write"))),
         (acme.ben, do.Decide(acme.ben, Choice.APPROVE)),

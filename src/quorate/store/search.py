@@ -108,37 +108,51 @@ async def inbox(
     bound = _Bound(tenant, at)
     most = bound(offset + limit, "bigint")
     page = f"LIMIT {bound(limit, 'bigint')} OFFSET {bound(offset, 'bigint')}"
-    place = f"AND (inbox.request_created_at, task_id) < {bound.place(after)}" if after else ""
+    place = f"AND (request_created_at, task_id) < {bound.place(after)}" if after else ""
     parts = [
         f"""
         SELECT one.* FROM unnest({bound(list(way.keys), "text[]")}) AS mine (key) CROSS JOIN LATERAL (
-               SELECT inbox.request_created_at AS listed_at, task_id, request_id AS of_request
-                 {_open_to(way, bound)} AND key = mine.key {place}
-                ORDER BY inbox.request_created_at DESC, task_id DESC
+               SELECT request_created_at AS listed_at, task_id
+                 FROM inbox
+                WHERE tenant_id = $1 AND key = mine.key {place}
+                  AND {_is_open_to(way, bound)}
+                ORDER BY request_created_at DESC, task_id DESC
                 LIMIT {most}) one
         """
         for way in ways
     ]
+    # How long a key's list is differs by orders of magnitude, which the planner cannot see. Without bitmaps it walks
+    # each list in order and stops after a page, whatever it thinks.
+    await tx.run("SET LOCAL enable_bitmapscan = off")
     rows = await tx.all(
         f"""
-        {_OVERDUE}
-        SELECT task_id, {COLUMNS}
-          FROM (SELECT DISTINCT listed_at, task_id, of_request FROM ({" UNION ALL ".join(parts)}) every
-                 ORDER BY listed_at DESC, task_id DESC {page}) chosen
-          JOIN request ON tenant_id = $1 AND id = of_request
-         ORDER BY listed_at DESC, task_id DESC
+        {_overdue(bound)}
+        SELECT {COLUMNS}
+          FROM request
+         WHERE tenant_id = $1 AND id = ANY (ARRAY(
+               SELECT (SELECT request_id FROM task WHERE tenant_id = $1 AND id = task_id)
+                 FROM (SELECT DISTINCT listed_at, task_id FROM ({" UNION ALL ".join(parts)}) every
+                        ORDER BY listed_at DESC, task_id DESC {page}) chosen))
         """,
         *bound.values,
     )
-    return [(row["task_id"], held(row)) for row in rows]
+    await tx.run("SET LOCAL enable_bitmapscan = on")
+    found = [(one.tasks[-1], one) for one in map(held, rows)]  # The open task is that of the last step opened.
+    return sorted(found, key=lambda one: (one[1].request.created_at, one[0]), reverse=True)
 
 
 async def count_inbox(tx: Tx, tenant: UUID, ways: Sequence[Way], at: datetime) -> int:
     """Count the open tasks that are somebody's in one of these ways."""
     bound = _Bound(tenant, at)
-    parts = [f"SELECT task_id {_open_to(way, bound)} AND key = ANY ({bound(list(way.keys), 'text[]')})" for way in ways]
+    parts = [
+        f"""
+        SELECT task_id FROM inbox
+         WHERE tenant_id = $1 AND key = ANY ({bound(list(way.keys), "text[]")}) AND {_is_open_to(way, bound)}
+        """
+        for way in ways
+    ]
     every = " UNION ALL ".join(parts)
-    return await _number(tx, f"{_OVERDUE} SELECT count(DISTINCT task_id) AS number FROM ({every}) every", bound)
+    return await _number(tx, f"{_overdue(bound)} SELECT count(DISTINCT task_id) AS number FROM ({every}) every", bound)
 
 
 async def requests(
@@ -152,7 +166,7 @@ async def requests(
     rest = f"{_rest(only, bound)}{place} {_NEWEST_FIRST} LIMIT {most}"
     found = f"SELECT created_at, id FROM request WHERE tenant_id = $1 AND {_status(only, bound)} {rest}"
     if only.status == "expired":  # Written rows in the order of the index, and beside them the few that are not.
-        found = f"({found}) UNION ALL ({_OVERDUE} SELECT created_at, id FROM request WHERE {_IS_OVERDUE} {rest})"
+        found = f"({found}) UNION ALL ({_overdue(bound)} SELECT created_at, id FROM request WHERE {_IS_OVERDUE} {rest})"
     rows = await tx.all(
         f"""
         SELECT {COLUMNS}
@@ -168,18 +182,22 @@ async def requests(
 async def count(tx: Tx, tenant: UUID, only: Filter, at: datetime) -> int:
     """Count the requests of a list."""
     bound = _Bound(tenant, at)
-    overdue = f"{_OVERDUE} SELECT count(*) AS number FROM request WHERE {_IS_OVERDUE}"
     if only.is_counted:
         written = await _counted(tx, tenant, only)
     else:
         status = _status(only, bound)
         sql = f"SELECT count(*) AS number FROM request WHERE tenant_id = $1 AND {status} {_rest(only, bound)}"
         written = await _number(tx, sql, bound)
-    if only.status == "expired" or (only.status == "pending" and only.is_counted):
-        bound = _Bound(tenant, at)
-        unwritten = await _number(tx, f"{overdue} {_rest(only, bound)}", bound)
-        return written + (unwritten if only.status == "expired" else -unwritten)
+    if only.status == "expired":
+        return written + await _count_overdue(tx, _Bound(tenant, at), only)
+    if only.status == "pending" and only.is_counted:
+        return written - await _count_overdue(tx, _Bound(tenant, at), only)
     return written
+
+
+async def _count_overdue(tx: Tx, bound: "_Bound", only: Filter) -> int:
+    overdue = f"{_overdue(bound)} SELECT count(*) AS number FROM request WHERE {_IS_OVERDUE}"
+    return await _number(tx, overdue + _rest(only, bound), bound)
 
 
 async def _counted(tx: Tx, tenant: UUID, only: Filter) -> int:
@@ -207,17 +225,10 @@ async def _number(tx: Tx, sql: str, bound: "_Bound") -> int:
     return number
 
 
-# Parts of statements. $1 is always the tenant and $2 the moment.
+# Parts of statements. $1 is always the tenant.
 
 _NEWEST_FIRST = "ORDER BY created_at DESC, id DESC"
 
-_OVERDUE = """
-    WITH overdue AS MATERIALIZED (
-        SELECT request.id AS late
-          FROM timer JOIN request ON request.tenant_id = timer.tenant_id AND request.id = timer.subject_id
-         WHERE timer.tenant_id = $1 AND timer.kind = 'request' AND timer.due_at <= $2
-           AND request.status = 'pending' AND request.expires_at <= $2)
-"""
 _IS_OVERDUE = "tenant_id = $1 AND id IN (SELECT late FROM overdue)"
 
 
@@ -225,23 +236,43 @@ class _Bound:
     """The values of a statement under construction."""
 
     def __init__(self, tenant: UUID, at: datetime) -> None:
-        self.values: list[Any] = [tenant, at]
+        self.values: list[Any] = [tenant]
+        self._at = at
 
     def __call__(self, value: object, kind: str) -> str:
         """Bind a value; give what stands for it in the text."""
         self.values.append(value)
         return f"${len(self.values)}::{kind}"
 
+    def moment(self) -> str:
+        return self(self._at, "timestamptz")
+
     def place(self, after: Place) -> str:
         return f"({self(after[0], 'timestamptz')}, {self(after[1], 'uuid')})"
 
 
-def _open_to(way: Way, bound: _Bound) -> str:
+def _overdue(bound: _Bound) -> str:
+    """Name the requests that time has ended and nobody has written: whose timer is due, and so are they."""
+    now = bound.moment()
+    return f"""
+        WITH overdue AS MATERIALIZED (
+            SELECT request.id AS late
+              FROM timer JOIN request ON request.tenant_id = timer.tenant_id AND request.id = timer.subject_id
+             WHERE timer.tenant_id = $1 AND timer.kind = 'request' AND timer.due_at <= {now}
+               AND request.status = 'pending' AND request.expires_at <= {now})
+    """
+
+
+def _is_open_to(way: Way, bound: _Bound) -> str:
+    """Say of an inbox's row whether its task is open to those who come this way, and still in time.
+
+    A sub-select, because it is never made into a join: the work grows with the inbox, and not with all there is.
+    """
     barred = f"AND NOT askers && {bound(list(way.barred), 'uuid[]')}" if way.barred else ""
     return f"""
-        FROM inbox JOIN task ON task.tenant_id = inbox.tenant_id AND task.id = task_id
-       WHERE inbox.tenant_id = $1 AND NOT closed_to && {bound(list(way.shut), "uuid[]")} {barred}
-         AND request_id NOT IN (SELECT late FROM overdue)
+        (SELECT NOT closed_to && {bound(list(way.shut), "uuid[]")} {barred}
+            AND request_id NOT IN (SELECT late FROM overdue)
+           FROM task WHERE tenant_id = $1 AND id = task_id)
     """
 
 
@@ -250,14 +281,14 @@ def _status(only: Filter, bound: _Bound) -> str:
         case None:
             return "true"
         case "pending":
-            return "status = 'pending' AND (expires_at IS NULL OR expires_at > $2)"
+            return f"status = 'pending' AND (expires_at IS NULL OR expires_at > {bound.moment()})"
         case status:
             return f"status = {bound(status, 'text')}"
 
 
 def _rest(only: Filter, bound: _Bound) -> str:
     """Say all but the status."""
-    kinds = f"AND kind = ANY ({bound(sorted(only.kinds), 'text[]')})" if only.kinds != ALL_KINDS else ""
+    kinds = f" AND kind = ANY ({bound(sorted(only.kinds), 'text[]')})" if only.kinds != ALL_KINDS else ""
     wanted = (("requester_id", only.requester, "uuid"), ("workflow_id", only.workflow, "uuid"))
     columns = (*wanted, ("target_type", only.target_type, "text"))
     return kinds + "".join(f" AND {name} = {bound(value, kind)}" for name, value, kind in columns if value is not None)

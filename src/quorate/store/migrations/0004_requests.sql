@@ -70,7 +70,8 @@ CREATE TABLE task (
 CALL keep_tenants_apart('task');
 
 -- Open tasks by whose they may be: user:<id>, service:<id>, group:<id>, role:<name>, holder:<permission>,
--- manager:<beneficiary id>. Written and removed with the task, in one statement, so no foreign key is paid for.
+-- manager:<beneficiary id>; with fallback: before it where they joined because nobody could decide. Written and
+-- removed with the task, in one statement, so no foreign key is paid for.
 CREATE TABLE inbox (
     tenant_id          uuid        NOT NULL,
     key                text        NOT NULL,

@@ -1,0 +1,267 @@
+"""Reading: the tasks that wait for somebody, lists of requests, one request, its history, and who can decide it.
+
+Who may read is looked up in the transaction that reads. What is listed is what the rules would accept at that moment.
+"""
+
+from collections.abc import Callable, Collection, Iterator
+from datetime import datetime
+from typing import Generic, TypeVar
+from uuid import UUID
+
+from msgspec import Struct
+
+from quorate.app import tenants
+from quorate.app.actor import Actor
+from quorate.domain import lifecycle, routing
+from quorate.domain import refusals as no
+from quorate.domain.events import Outcome, RequestKind
+from quorate.domain.people import People, Person, mentioned
+from quorate.domain.permissions import ADMIN, KNOWN, WORKFLOW_READ, allows
+from quorate.domain.requests import Request, StepState
+from quorate.domain.workflows import Joined, Kind, Leaf
+from quorate.store import history, requests, search, view
+from quorate.store.database import Database
+from quorate.store.history import Past
+from quorate.store.requests import Held, Key
+from quorate.store.search import Filter, Near, Place, Way
+from quorate.store.tx import Tx
+
+Listed = TypeVar("Listed")
+
+EVERY_KIND = frozenset(RequestKind)
+ACCESS = frozenset({RequestKind.ACCESS})
+_MANY = (Kind.GROUP, Kind.ROLE, Kind.HOLDER)
+
+
+class Page(Struct, Generic[Listed], frozen=True):
+    """A part of a list, and how many there are in all."""
+
+    items: tuple[Listed, ...]
+    total: int
+
+
+class Task(Struct, frozen=True):
+    """An open step as its approvers see it: the task's id, the request, the step."""
+
+    id: UUID
+    held: Held
+    state: StepState
+
+
+class Approver(Struct, frozen=True):
+    """One who can decide now. `via`: how they are named, as `user`, `manager` or `group:<id>`, `role:<name>` …
+
+    What joined the step later starts with `fallback:` or `escalation:`; a delegate is `delegation:<id of the giver>`.
+    """
+
+    id: UUID
+    name: str
+    via: str
+
+
+class Search:
+    """What anybody may look up. Every method is one transaction of one tenant."""
+
+    def __init__(self, db: Database, clock: Callable[[], datetime]) -> None:
+        self._db, self._clock = db, clock
+
+    async def inbox(self, actor: Actor, *, limit: int, offset: int = 0, after: Place | None = None) -> Page[Task]:
+        """List the open tasks that the caller can decide now, newest request first. `after` is a task's place."""
+        at = self._clock()
+        async with self._db.tx([actor.tenant]) as tx:
+            ways = await _ways(tx, actor, at)
+            if not ways:
+                return Page((), 0)
+            found = await search.inbox(tx, actor.tenant, ways, at, limit=limit, offset=offset, after=after)
+            if after is None and _is_last(len(found), limit, offset):
+                total = offset + len(found)
+            else:
+                total = await search.count_inbox(tx, actor.tenant, ways, at)
+        return Page(tuple(Task(id, held, held.request.walk[held.tasks.index(id)]) for id, held in found), total)
+
+    async def requests(
+        self,
+        tenant: UUID,
+        *,
+        kinds: Collection[RequestKind] = EVERY_KIND,
+        status: Outcome | None = None,
+        requester: UUID | None = None,
+        target_type: str | None = None,
+        workflow: UUID | None = None,
+        limit: int,
+        offset: int = 0,
+        after: Place | None = None,
+    ) -> Page[Held]:
+        """List requests, newest first; whether the caller may see them is settled before.
+
+        `status` is the one shown now (`Request.shown_at`), whether or not a worker has written it. `after` is the
+        `(created_at, id)` of the last one of the page before; the total is of the whole list all the same.
+        """
+        at = self._clock()
+        only = Filter(
+            frozenset(kind.value for kind in kinds), status.value if status else None, requester, target_type, workflow
+        )
+        async with self._db.tx([tenant]) as tx:
+            total = await search.count(tx, tenant, only, at) if only.is_counted else None
+            if total is not None and offset >= total:
+                return Page((), total)
+            found = await search.requests(tx, tenant, only, at, limit=limit, offset=offset, after=after)
+            if total is None:
+                is_last = after is None and _is_last(len(found), limit, offset)
+                total = offset + len(found) if is_last else await search.count(tx, tenant, only, at)
+        return Page(tuple(found), total)
+
+    async def pending(self, tenant: UUID, *, limit: int, offset: int = 0, after: Place | None = None) -> Page[Held]:
+        """List the access requests that are open, newest first."""
+        return await self.requests(
+            tenant, kinds=ACCESS, status=Outcome.PENDING, limit=limit, offset=offset, after=after
+        )
+
+    async def request(self, actor: Actor, id: UUID | str, *, kinds: Collection[RequestKind] = ACCESS) -> Held:
+        """Read one request of these kinds.
+
+        Raises:
+            NotPermitted: it is not the caller's to read, or there is none and the caller may not read others'.
+            NoSuchRequest: there is none, told to holders of `workflow:read`.
+        """
+        at = self._clock()
+        async with self._db.tx([actor.tenant]) as tx:
+            held, _ = await _readable(tx, actor, id, kinds, at)
+        return held
+
+    async def instance(self, actor: Actor, id: UUID | str) -> Held:
+        """Read one request of any kind. Raises: as `request`."""
+        return await self.request(actor, id, kinds=EVERY_KIND)
+
+    async def history(self, tenant: UUID, id: UUID) -> list[Past]:
+        """Read what happened to a request, in order; whether the caller may see it is settled before."""
+        async with self._db.tx([tenant]) as tx:
+            return await history.of_request(tx, tenant, id)
+
+    async def approvers(
+        self, actor: Actor, id: UUID | str, *, kinds: Collection[RequestKind] = EVERY_KIND
+    ) -> Page[Approver]:
+        """List those who can decide the open step now, by name. Raises: as `request`.
+
+        Of a group, role or permission with more than 1,000 active members nobody is named, but all are counted.
+        """
+        at = self._clock()
+        async with self._db.tx([actor.tenant]) as tx:
+            held, _ = await _readable(tx, actor, id, kinds, at)
+            if held.request.shown_at(at).is_final:
+                return Page((), 0)
+            return await _approvers(tx, held.request, at)
+
+    async def people(self, tenant: UUID, ids: Collection[UUID]) -> dict[UUID, tuple[str, str | None]]:
+        """Read names and mail addresses. Who does not exist in this tenant is absent."""
+        async with self._db.tx([tenant]) as tx:
+            return await search.names(tx, tenant, ids)
+
+
+def _is_last(found: int, limit: int, offset: int) -> bool:
+    """Say whether a page shows where the list ends, so that nobody has to count."""
+    return found < limit and (found > 0 or offset == 0)
+
+
+async def _ways(tx: Tx, actor: Actor, at: datetime) -> list[Way]:
+    """Work out in which ways open tasks may be the caller's: by what they are, and by what their delegators are."""
+    people = await _people(tx, {actor.principal}, (), at)
+    caller = people.person(actor.principal)
+    if not people.is_active(caller.id):
+        return []
+    seats = [caller, *(giver for id in caller.delegators if (giver := people.person(id)).active)]
+    near = await search.near(tx, actor.tenant, {id for one in seats for id in (one.id, one.human)})
+    ways = []
+    for one in seats:
+        both = (caller, one) if one is not caller else (caller,)
+        shut = tuple(id for who in both for id in (who.id, who.human))
+        barred = tuple(id for who in both for id in _accounts(who.human, people, near))
+        keys = tuple(_keys(one, near[one.id]))
+        fallback = tuple(f"{Joined.FALLBACK}:{key}" for key in keys)
+        ways += [Way(keys, shut, () if people.self_approval else barred), Way(fallback, shut, barred)]
+    return ways
+
+
+def _accounts(human: UUID, people: People, near: dict[UUID, Near]) -> Iterator[UUID]:
+    """Name the accounts behind which this human being stands."""
+    if people.human(human) == human:
+        yield human
+    yield from near[human].owned
+
+
+def _keys(person: Person, near: Near) -> Iterator[str]:
+    """Name the inboxes that are a person's now. The counterpart of `record.inbox_keys`."""
+    yield f"{Kind.SERVICE if person.is_service else Kind.USER}:{person.id}"
+    yield from (f"{Kind.GROUP}:{group}" for group in person.groups)
+    yield from (f"{Kind.ROLE}:{role}" for role in person.roles)
+    held = KNOWN | person.permissions if ADMIN in person.permissions else person.permissions
+    yield from (f"{Kind.HOLDER}:{permission}" for permission in held)
+    yield from (f"{Kind.MANAGER}:{report}" for report in near.reports)
+
+
+async def _readable(
+    tx: Tx, actor: Actor, id: UUID | str, kinds: Collection[RequestKind], at: datetime
+) -> tuple[Held, People]:
+    """Read a request if the caller may see it. Raises: as `Search.request`."""
+    held = await _find(tx, actor.tenant, id, kinds)
+    accounts = {actor.principal, *(held.request.askers() if held else ())}
+    people = await _people(tx, accounts, (), at)
+    reader = people.person(actor.principal)
+    if held is not None and lifecycle.may_read(held.request, reader, people):
+        return held, people
+    if not people.is_active(reader.id) or not allows(reader.permissions, WORKFLOW_READ):
+        raise no.NotPermitted(WORKFLOW_READ)
+    raise no.NoSuchRequest(id)
+
+
+async def _find(tx: Tx, tenant: UUID, id: UUID | str, kinds: Collection[RequestKind]) -> Held | None:
+    known = _as_id(id)
+    if known is None:
+        return None
+    held = (await requests.load(tx, [known])).get(Key(tenant, known))
+    return held if held is not None and held.request.filing.kind in kinds else None
+
+
+def _as_id(text: UUID | str) -> UUID | None:
+    """Read an id in the one spelling we give out, whatever its case; anything else is simply unknown."""
+    if isinstance(text, UUID):
+        return text
+    try:
+        return UUID(text) if len(text) == 36 else None
+    except ValueError:
+        return None
+
+
+async def _approvers(tx: Tx, request: Request, at: datetime) -> Page[Approver]:
+    state, leaves = request.current, tuple(dict.fromkeys(request.tree.every_leaf()))
+    around = await _people(tx, {*request.askers(), *mentioned(leaves)}, leaves, at)
+    behind = {leaf: around.crowd(leaf, request.beneficiary) for leaf in leaves}
+    named = {id for crowd in behind.values() for id in crowd.humans}
+    named |= await search.delegates(tx, request.tenant, named, at)
+    people = await _people(tx, {*named, *request.askers()}, (), at)
+    found = []
+    for id in named:
+        person = people.person(id)
+        say = routing.say(request, state, person, people)
+        if say is not None and not {id, person.human} & state.closed_to and say.on_behalf_of not in state.spent:
+            found.append(Approver(id, person.name, _via(say)))
+    able = routing.still_able(request, state, around)
+    uncounted = sum(max(0, able(leaf).more) for leaf, crowd in behind.items() if not crowd.is_named)
+    return Page(tuple(sorted(found, key=lambda one: (one.name, one.id))), len(found) + uncounted)
+
+
+def _via(say: routing.Say) -> str:
+    if say.on_behalf_of is not None:
+        return f"delegation:{say.on_behalf_of}"
+    leaf = min(say.leaves, key=lambda leaf: leaf.joined is not None)
+    how = f"{leaf.kind}:{leaf.value}" if leaf.kind in _MANY else leaf.kind.value
+    return f"{leaf.joined}:{how}" if leaf.joined else how
+
+
+async def _people(tx: Tx, accounts: Collection[UUID], leaves: Collection[Leaf], at: datetime) -> People:
+    """Read accounts of the transaction's only tenant, and who is behind these leaves."""
+    [tenant] = tx.tenants
+    rules = (await tenants.rules(tx))[tenant]
+    crowds = {(tenant, leaf.kind, leaf.value) for leaf in leaves if leaf.kind in _MANY}
+    seen = (await view.read(tx, {(tenant, id) for id in accounts}, crowds, at))[tenant]
+    return People(seen.persons, seen.crowds, rules.self_approval, rules.fallback)
