@@ -3,9 +3,13 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from tests.commands import page as configuration
 from tests.domain import page as lifecycle
 
-PAGES: Mapping[Path, Callable[[], str]] = {lifecycle.PAGE: lifecycle.page}
+PAGES: Mapping[Path, Callable[[], str]] = {
+    lifecycle.PAGE: lifecycle.page,
+    configuration.PAGE: configuration.page,
+}
 """Where each page is, and what makes its text."""
 
 

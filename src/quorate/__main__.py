@@ -1,12 +1,17 @@
 """`python -m quorate`, and the installed command `quorate`."""
 
+import os
+import sys
+
 
 def main() -> int:
-    from quorate import __version__
+    try:
+        from quorate.commands.line import run
 
-    print(f"quorate {__version__}")
-    return 0
+        return run(sys.argv[1:], os.environ)
+    except KeyboardInterrupt:
+        return 130  # As a shell says it: ended by SIGINT.
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    sys.exit(main())

@@ -30,6 +30,7 @@ class Option:
     unit: str
     default: str
     is_secret: bool
+    is_flag: bool  # Given on the command line it needs no value, and means true.
 
 
 def option(
@@ -83,6 +84,10 @@ class Settings:
     )
     database_url: str | None = option(
         "PostgreSQL 15 to 18 to use instead of the embedded one", default=None, secret=True, shown="embedded"
+    )
+    migrate: bool = option(
+        "apply pending migrations when `serve` starts on a database URL; on the embedded database it always does",
+        default=False,
     )
     public_url: str | None = option(
         "what callers reach us at; absolute links begin with it", default=None, read=_public_url, shown="from the call"
@@ -167,7 +172,8 @@ class Settings:
             said = one.metadata
             assert one.default is not MISSING
             shown = said["shown"] or _shown(one.default)
-            yield Option(one.name, PREFIX + one.name.upper(), said["about"], said["unit"], shown, said["secret"])
+            variable, is_flag = PREFIX + one.name.upper(), isinstance(one.default, bool)
+            yield Option(one.name, variable, said["about"], said["unit"], shown, said["secret"], is_flag)
 
 
 def _value(variable: str, one: Any, given: Any) -> Any:

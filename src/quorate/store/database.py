@@ -26,6 +26,9 @@ ANSWER_TIMEOUT_S = 60.0  # Longer than the server's own statement_timeout, so th
 ROLLBACK_TIMEOUT_S = 5.0
 HEALTH_TIMEOUT_S = 5.0
 
+# What asyncpg makes of a server that ends just after the greeting, beside the server's own words for it.
+_MID_GREETING = (OSError, TimeoutError, asyncpg.InternalClientError, asyncpg.InterfaceError)
+
 _SESSION = {
     "application_name": "quorate",
     "search_path": "public",
@@ -278,8 +281,10 @@ async def connect(dsn: str, settings: dict[str, str]) -> "Connection[Record]":
             "SELECT $1::uuid[], $2::text[], $3::jsonb[], $4::timestamptz[], $5::int[], $6::bigint[], $7::bool[],"
             " $8::bytea[]"
         )
-    except BaseException:
+    except BaseException as error:
         connection.terminate()
+        if isinstance(error, _MID_GREETING) or is_hang_up(error):
+            raise Unreachable(f"the database does not answer: {error}") from error
         raise
     return connection
 

@@ -1,0 +1,26 @@
+"""Asks inside the transaction that acts whether its actor still may: what was true at the door of the house
+may no longer be true at the desk. Source: design §3, rule 9.
+"""
+
+from datetime import datetime
+
+from quorate.app.actor import Actor
+from quorate.domain.people import People
+from quorate.domain.refusals import AccountInactive, NotPermitted
+from quorate.store import view
+from quorate.store.tx import Tx
+
+
+async def demand(tx: Tx, actor: Actor, permission: str, at: datetime) -> None:
+    """Hold a permission against the directory as this transaction sees it.
+
+    Raises:
+        AccountInactive: the account, or the owner of a service, may do nothing any more.
+        NotPermitted: it does not hold the permission.
+    """
+    seen = (await view.read(tx, [(actor.tenant, actor.principal)], [], at))[actor.tenant]
+    people = People(seen.persons)
+    if not people.is_active(actor.principal):
+        raise AccountInactive(actor.principal)
+    if not people.person(actor.principal).may(permission):
+        raise NotPermitted(permission)

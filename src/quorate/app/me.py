@@ -1,0 +1,32 @@
+"""What an account may know of itself."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from msgspec import Struct
+
+from quorate.app.actor import Actor, NotSignedIn
+from quorate.store import people, signin, view
+from quorate.store.database import Database
+from quorate.store.people import Principal
+
+
+class Me(Struct, frozen=True):
+    """An account with its roles' names, all it may do, and whether it has a second factor."""
+
+    principal: Principal
+    roles: tuple[str, ...]
+    permissions: tuple[str, ...]
+    has_second_factor: bool
+
+
+async def me(db: Database, actor: Actor, clock: Callable[[], datetime]) -> Me:
+    """Read the caller's own account. Raises: NotSignedIn: it is gone since."""
+    async with db.tx({actor.tenant}) as tx:
+        principal = (await people.principals_by_id(tx, actor.tenant, [actor.principal])).get(actor.principal)
+        account = await signin.account(tx, actor.tenant, actor.principal)
+        seen = await view.read(tx, [(actor.tenant, actor.principal)], [], clock())
+    if principal is None or account is None:
+        raise NotSignedIn
+    factors = seen[actor.tenant].persons[actor.principal].sign_counts
+    return Me(principal, account.roles, tuple(sorted(account.permissions)), bool(factors))

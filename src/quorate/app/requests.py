@@ -1,0 +1,264 @@
+"""What people do with requests: ask, start, decide, override, cancel, give a say away, comment.
+
+Everything that changes a request goes through the door, which asks the rules. What stands here is what must be
+known before: whether the thing meant is of the kind meant, and evidence, verified outside any transaction.
+"""
+
+from collections.abc import Callable, Collection, Iterable
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from quorate.app.actor import Actor
+from quorate.app.commands import Door
+from quorate.app.filing import AskAccess, Asking, Start
+from quorate.app.limits import Attempts
+from quorate.app.look import people_of
+from quorate.app.orders import Done, Idempotency, Order
+from quorate.app.record import Origin
+from quorate.app.verify import Passwords
+from quorate.domain import commands as do
+from quorate.domain import refusals as no
+from quorate.domain import routing
+from quorate.domain.events import Choice, Overridden, RequestKind
+from quorate.domain.evidence import Proof
+from quorate.domain.permissions import REQUEST_FOR_OTHERS, WORKFLOW_READ, WORKFLOW_WRITE
+from quorate.domain.requests import Request
+from quorate.store import overrides, signin, tasks
+from quorate.store import requests as store
+from quorate.store.database import Database
+from quorate.store.history import Past
+from quorate.store.requests import Key
+from quorate.store.tx import Tx
+
+__all__ = ["ACCESS", "EVERY_KIND", "NO_EVIDENCE", "Evidence", "Past", "Requests"]
+
+EVERY_KIND: Final = frozenset(RequestKind)
+ACCESS: Final = frozenset({RequestKind.ACCESS})
+
+
+class Evidence(Struct, frozen=True):
+    """What came with an approval. `has_factor`: a second factor came, none of which we can check yet."""
+
+    password: str | None = None
+    has_factor: bool = False
+
+    def __repr__(self) -> str:
+        return "Evidence(…)"  # The password stays out of logs.
+
+
+NO_EVIDENCE: Final = Evidence()
+
+
+class Requests:
+    """The use cases. Each answers what the door answers, or raises what it raises: a `Refusal`, or `Unavailable`."""
+
+    def __init__(
+        self,
+        db: Database,
+        door: Door,
+        passwords: Passwords,
+        attempts: Attempts,
+        *,
+        clock: Callable[[], datetime],
+        new_id: Callable[[], UUID],
+    ) -> None:
+        self._db, self._door, self._passwords, self._attempts = db, door, passwords, attempts
+        self._clock, self._new_id = clock, new_id
+
+    async def ask(
+        self, actor: Actor, asking: AskAccess, beneficiary: str | None = None, idempotency: Idempotency | None = None
+    ) -> Done:
+        """File a request for access. `beneficiary` is an id as it was written; None: for oneself.
+
+        Raises: as `filing.submission`; KeyReused.
+        """
+        if beneficiary is not None:
+            asking = replace(asking, beneficiary=_account(actor, beneficiary))
+        return await self._take(actor, asking, idempotency=idempotency)
+
+    async def start(self, actor: Actor, asking: Start, idempotency: Idempotency | None = None) -> Done:
+        """Start a workflow by hand. Raises: as `filing.submission`; KeyReused."""
+        return await self._take(actor, asking, idempotency=idempotency)
+
+    async def decide(
+        self,
+        actor: Actor,
+        task: UUID,
+        choice: Choice,
+        note: str | None,
+        evidence: Evidence = NO_EVIDENCE,
+        idempotency: Idempotency | None = None,
+    ) -> Done:
+        """Decide in the step whose task this is.
+
+        Raises: as `lifecycle.decide`; NoSuchRequest, KeyReused; TooOften: too many passwords were tried;
+            EvidenceMissing: evidence came that is wrong, or of a kind we cannot check.
+        """
+        proof = None
+        if choice is Choice.APPROVE and evidence != NO_EVIDENCE and await self._may_decide(actor, task):
+            proof = await self._verified(actor, evidence)
+        command = do.Decide(actor.principal, choice, note, proof=proof)
+        return await self._take(actor, command, task=task, idempotency=idempotency)
+
+    async def override(
+        self,
+        actor: Actor,
+        request: UUID,
+        choice: Choice,
+        note: str | None,
+        evidence: Evidence = NO_EVIDENCE,
+        idempotency: Idempotency | None = None,
+    ) -> Done:
+        """Settle the open step of an access request as an administrator.
+
+        Raises: as `lifecycle.override`; NoSuchRequest, KeyReused, TooOften, EvidenceMissing.
+        """
+        found = await self._of_kind(actor, request, ACCESS, WORKFLOW_WRITE)
+        proof = None
+        if choice is Choice.APPROVE and evidence != NO_EVIDENCE and await self._may_override(actor, found):
+            proof = await self._verified(actor, evidence)
+        command = do.Override(actor.principal, choice, note, proof)
+        return await self._take(actor, command, request=request, idempotency=idempotency)
+
+    async def cancel(
+        self,
+        actor: Actor,
+        request: UUID,
+        note: str | None,
+        *,
+        kinds: Collection[RequestKind] = EVERY_KIND,
+        idempotency: Idempotency | None = None,
+    ) -> Done:
+        """Withdraw a request of one of these kinds.
+
+        Raises: NotPermitted: neither theirs nor `workflow:write`, whether or not it exists;
+            NoSuchRequest, AlreadyClosed, KeyReused.
+        """
+        await self._of_kind(actor, request, kinds, WORKFLOW_WRITE)
+        command = do.Cancel(actor.principal, note)
+        return await self._take(actor, command, request=request, idempotency=idempotency)
+
+    async def reassign(
+        self,
+        actor: Actor,
+        task: UUID,
+        to: UUID,
+        giver: UUID | None,
+        note: str | None,
+        idempotency: Idempotency | None = None,
+    ) -> Done:
+        """Give a say in the step whose task this is to somebody else. Raises: as `lifecycle.reassign`; KeyReused."""
+        command = do.Reassign(actor.principal, to, giver, note)
+        return await self._take(actor, command, task=task, idempotency=idempotency)
+
+    async def comment(
+        self, actor: Actor, request: UUID, text: str, *, kinds: Collection[RequestKind], idempotency: Idempotency | None
+    ) -> Done:
+        """Say something to all who may read the request. Raises: NotPermitted, NoSuchRequest, KeyReused."""
+        await self._of_kind(actor, request, kinds, WORKFLOW_READ)
+        command = do.Comment(actor.principal, self._new_id(), text)
+        return await self._take(actor, command, request=request, idempotency=idempotency)
+
+    async def overrides(self, tenant: UUID, requests: Iterable[Request]) -> dict[UUID, Overridden]:
+        """Find how administrators passed a step of requests that are still open: their last word in each.
+
+        The end of a request carries its note itself; only in between must history be asked.
+        """
+        asked = [one.id for one in requests if one.is_open and any(state.settled_by for state in one.walk)]
+        if not asked:
+            return {}
+        async with self._db.tx({tenant}) as tx:
+            return await overrides.latest(tx, tenant, asked)
+
+    async def _take(
+        self,
+        actor: Actor,
+        what: do.Command | Asking,
+        *,
+        request: UUID | None = None,
+        task: UUID | None = None,
+        idempotency: Idempotency | None = None,
+    ) -> Done:
+        how = actor.how
+        return await self._door.take(
+            Order(
+                id=self._new_id(),
+                tenant=actor.tenant,
+                actor=actor.principal,
+                what=what,
+                request=request,
+                task=task,
+                origin=Origin(how.credential, how.surface, how.address),
+                idempotency=idempotency,
+            )
+        )
+
+    async def _of_kind(self, actor: Actor, id: UUID, kinds: Collection[RequestKind], permission: str) -> Request:
+        """Find a request of one of these kinds; its kind never changes, so this may be asked before the door.
+
+        Raises:
+            NoSuchRequest: there is none.
+            NotPermitted: there is none, and the caller could not learn so. Source: native contract (d) 10.
+        """
+        async with self._db.tx({actor.tenant}) as tx:
+            found = (await store.load(tx, [id])).get(Key(actor.tenant, id))
+        if found is None or found.request.filing.kind not in kinds:
+            actor.demand(permission)
+            raise no.NoSuchRequest(id)
+        return found.request
+
+    async def _may_decide(self, actor: Actor, task: UUID) -> bool:
+        """Look, cheaply, whether a decision could count at all. The door says why not."""
+        async with self._db.tx({actor.tenant}) as tx:
+            found = await tasks.read(tx, actor.tenant, task)
+            if found is None:
+                return False
+            request, index = found[0].request, found[1]
+            state = request.opened(index)
+            if state is None or state is not request.current or not request.is_open:
+                return False
+            people = await people_of(tx, actor.principal, [request], self._clock())
+            person = people.person(actor.principal)
+            return routing.say(request, state, person, people) is not None and not state.decided_by(person.human)
+
+    async def _may_override(self, actor: Actor, request: Request) -> bool:
+        if not request.is_open or not request.may_be_overridden:
+            return False
+        async with self._db.tx({actor.tenant}) as tx:
+            people = await people_of(tx, actor.principal, [request], self._clock())
+        person = people.person(actor.principal)
+        own = routing.is_own(request, person, people) and not people.self_approval
+        return person.may(WORKFLOW_WRITE) and not own
+
+    async def _verified(self, actor: Actor, evidence: Evidence) -> Proof:
+        """Verify evidence outside any transaction. Raises: TooOften, EvidenceMissing."""
+        if evidence.has_factor:
+            raise no.EvidenceMissing(password=False, second_factor=True)
+        assert evidence.password is not None
+        self._attempts.take("evidence", str(actor.principal), actor.how.address)
+        async with self._db.tx({actor.tenant}) as tx:
+            account = await _account_of(tx, actor)
+        verdict = await self._passwords.verify(account.password_hash if account else None, evidence.password)
+        if account is None or not verdict.right:
+            raise no.EvidenceMissing(password=True, second_factor=False)
+        return Proof(password_stamp=account.password_stamp)
+
+
+async def _account_of(tx: Tx, actor: Actor) -> signin.Account | None:
+    return await signin.account(tx, actor.tenant, actor.principal)
+
+
+def _account(actor: Actor, written: str) -> UUID:
+    """Read the id of an account. One that is no id names nobody.
+
+    Raises: NotPermitted, where the caller could not ask for anybody anyway; NoSuchUser.
+    """
+    try:
+        return UUID(written)
+    except ValueError:
+        actor.demand(REQUEST_FOR_OTHERS)
+        raise no.NoSuchUser(written) from None

@@ -1,0 +1,175 @@
+"""One server process, from its start to its orderly end.
+
+The order matters: the port is taken first, then the database is started, then calls are answered; and back. On SIGTERM
+or SIGINT (Ctrl-C) the server takes no more calls, finishes those in flight, ends its loops, and stops PostgreSQL if it
+is ours. A second signal waits for nobody any more; what was not committed then never happened.
+"""
+
+import asyncio
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from uuid import uuid4
+
+import uvicorn
+import uvloop
+
+from quorate import wiring
+from quorate.app.rounds import Rounds
+from quorate.commands.listening import listening, url
+from quorate.commands.places import as_owner, demand_current, migrated, where
+from quorate.commands.terminal import note, progress
+from quorate.settings import Settings
+from quorate.store.database import Database
+from quorate.store.embedded import Embedded
+from quorate.surfaces.http.origin import Origin
+from quorate.surfaces.http.serving import config
+from quorate.workers import clock
+
+LEAST_DRAIN_S = 1.0
+
+Prepare = Callable[[Database, str], Awaitable[None]]
+"""What is done once the database is there and before calls are answered: given the owner's way in, and the address."""
+
+
+def run(settings: Settings, prepare: Prepare, announce: Callable[[str], None]) -> int:
+    """Serve until a signal says to stop. `announce` is called with our URL as soon as calls are answered.
+
+    Raises:
+        Trouble, EmbeddedError, CannotMigrate: it could not be started, or PostgreSQL died for good.
+    """
+    with listening(settings.host, settings.port) as sockets, asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
+        return loop.run(_until_stopped(settings, sockets, prepare, announce))
+
+
+async def _until_stopped(
+    settings: Settings, sockets: list[socket.socket], prepare: Prepare, announce: Callable[[str], None]
+) -> int:
+    stop = _Stop()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.signalled)
+    work = asyncio.create_task(_work(settings, sockets, prepare, announce, stop), name="serve")
+    stop.starting = work
+    with suppress(asyncio.CancelledError):
+        await work
+    return 0
+
+
+async def _work(
+    settings: Settings,
+    sockets: list[socket.socket],
+    prepare: Prepare,
+    announce: Callable[[str], None],
+    stop: "_Stop",
+) -> None:
+    address = url(settings.host, sockets)
+    async with _database(settings, stop) as dsn:
+        async with as_owner(dsn) as owner:
+            if settings.database_url is not None and not settings.migrate:
+                await demand_current(owner, f"quorate migrate {where(settings)}")
+            await prepare(owner, dsn)
+        async with _rounds(dsn) as rounds, wiring.running(settings, dsn, loops=[lambda: clock.run(rounds)]) as origin:
+            server = _Server(config(origin, host=settings.host, port=settings.port, drain_s=settings.drain_seconds))
+            await _serve(server, origin, sockets, settings.drain_seconds, stop, lambda: announce(address))
+
+
+async def _serve(
+    server: "_Server",
+    origin: Origin,
+    sockets: list[socket.socket],
+    drain_s: float,
+    stop: "_Stop",
+    up: Callable[[], None],
+) -> None:
+    server.up = up
+    serving = asyncio.create_task(server.serve(sockets), name="http")
+    stop.serving(server, serving)
+    with suppress(asyncio.CancelledError):
+        await serving
+    if not stop.in_a_hurry:
+        # A write whose caller hung up goes on by itself.
+        left = await origin.drain(max(LEAST_DRAIN_S, stop.at + drain_s - time.monotonic()))
+        if left:
+            note(f"{left} calls were still at work after {drain_s} s")
+
+
+@asynccontextmanager
+async def _database(settings: Settings, stop: "_Stop") -> AsyncIterator[str]:
+    """Lend the address of the database, migrated if that is ours to do; stop it at the end if it is ours."""
+    if settings.database_url is not None:
+        if settings.migrate:
+            await migrated(settings.database_url)
+        yield settings.database_url
+        return
+    async with progress(f"starting the database in {settings.data}"):
+        embedded = await Embedded.start(settings.data)
+    try:
+        embedded.failed.add_done_callback(lambda _: stop.asked())
+        await migrated(embedded.dsn)
+        yield embedded.dsn
+    finally:
+        await embedded.stop()
+        if embedded.failed.done():  # Whatever we were at, this is why it ended.
+            raise embedded.failed.result()
+
+
+@asynccontextmanager
+async def _rounds(dsn: str) -> AsyncIterator[Rounds]:
+    """What the clock worker does, on connections of its own."""
+    db = Database(dsn, role="quorate_worker", size=2)
+    try:
+        yield Rounds(db, wiring.now, uuid4)
+    finally:
+        await db.close()
+
+
+class _Stop:
+    """What a signal does, depending on how far we are."""
+
+    def __init__(self) -> None:
+        self.starting: asyncio.Task[None] | None = None
+        self.at = 0.0
+        self._server: uvicorn.Server | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._times = 0
+
+    @property
+    def in_a_hurry(self) -> bool:
+        return self._times > 1
+
+    def serving(self, server: uvicorn.Server, task: "asyncio.Task[None]") -> None:
+        self._server, self._task = server, task
+
+    def signalled(self) -> None:
+        if not self._times:
+            note("stopping (once more to hurry)")
+        self.asked()
+
+    def asked(self) -> None:
+        self._times += 1
+        if self._times == 1:
+            self.at = time.monotonic()
+        if self._server is not None and self._task is not None:
+            self._server.should_exit = True
+            if self.in_a_hurry:
+                self._server.force_exit = True
+                self._task.cancel()
+        elif self._times == 1 and self.starting is not None:
+            self.starting.cancel()
+
+
+class _Server(uvicorn.Server):
+    """A server that says when it is up, and leaves the signals to us."""
+
+    up: Callable[[], None] = staticmethod(lambda: None)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.up()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield

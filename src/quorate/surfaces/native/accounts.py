@@ -1,0 +1,145 @@
+"""Signing in and out, and who one is.
+
+Source: native contract b.7.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from msgspec import Struct
+from starlette.responses import Response
+
+from quorate.app.me import Me
+from quorate.app.signin import SignedIn
+from quorate.surfaces.http.answering import moment
+from quorate.surfaces.http.problems import BadInput
+from quorate.surfaces.http.reading import body
+from quorate.surfaces.http.signin import named_tenant
+from quorate.surfaces.native.calls import given, said
+from quorate.surfaces.native.services import Call
+from quorate.surfaces.native.shapes import Login, Refresh
+from quorate.surfaces.native.shown import Id, Moment
+
+
+class UserShown(Struct, frozen=True, rename="camel"):
+    """The user that a sign-in is of."""
+
+    id: Id
+    tenant_id: Id
+    email: str | None
+    first_name: str | None
+    father_name: str | None
+    grandfather_name: str | None
+    family_name: str | None
+    display_name: str
+    roles: tuple[str, ...]
+    permissions: tuple[str, ...]
+
+
+class TokensShown(Struct, frozen=True, rename="camel"):
+    """What a sign-in gives. `expiresIn` is in seconds."""
+
+    access_token: str
+    refresh_token: str
+    id_token: str
+    token_type: Literal["Bearer"]
+    expires_in: int
+    user: UserShown
+
+
+class MeShown(UserShown, frozen=True, rename="camel", kw_only=True):
+    """One's own account."""
+
+    status: Literal["active", "suspended", "inactive"]
+    preferences: dict[str, Any]
+    mfa_enabled: bool
+    metadata: dict[str, Any]
+    manager_id: Id | None
+    created_at: Moment
+    updated_at: Moment
+
+
+async def login(http: Call) -> Response:
+    tenant = named_tenant(http)
+    asked = await body(http, Login)
+
+    opened = await http.services.signin.login(
+        tenant, asked.email.strip(), asked.password, address=http.address, remember=asked.remember_me
+    )
+
+    return given(_tokens(opened))
+
+
+async def refresh(http: Call) -> Response:
+    asked = await body(http, Refresh)
+
+    opened = await http.services.signin.refresh(asked.refresh_token, address=http.address)
+
+    return given(_tokens(opened))
+
+
+async def logout(http: Call) -> Response:
+    how = http.actor.how
+    if how.kind != "session" or how.credential is None:
+        raise BadInput.at(None, "only what a login opened can be logged out; keys are revoked")
+
+    await http.services.signin.logout(http.actor.tenant, how.credential)
+
+    return said("Logged out")
+
+
+async def me(http: Call) -> Response:
+    found = await http.services.me(http.actor)
+
+    return given(_me(http, found))
+
+
+def _tokens(opened: SignedIn) -> TokensShown:
+    account = opened.account
+    return TokensShown(
+        access_token=opened.access.token,
+        refresh_token=opened.refresh_token,
+        id_token=opened.identity.token,
+        token_type="Bearer",  # noqa: S106  # A word of the protocol.
+        expires_in=opened.access.expires_in_s,
+        user=UserShown(
+            id=str(account.id),
+            tenant_id=str(account.tenant),
+            email=account.email,
+            display_name=account.name,
+            roles=account.roles,
+            permissions=tuple(sorted(account.permissions)),
+            **_name_parts(account.name_parts),
+        ),
+    )
+
+
+def _me(http: Call, found: Me) -> MeShown:
+    account = found.principal
+    return MeShown(
+        id=str(account.id),
+        tenant_id=str(http.actor.tenant),
+        email=account.email,
+        display_name=account.name,
+        roles=found.roles,
+        permissions=found.permissions,
+        status=account.status,
+        preferences=dict(account.preferences),
+        mfa_enabled=found.has_second_factor,
+        metadata=dict(account.metadata),
+        manager_id=str(account.manager_id) if account.manager_id else None,
+        created_at=moment(account.created_at),
+        updated_at=moment(account.updated_at),
+        **_name_parts(account.name_parts or {}),
+    )
+
+
+def _name_parts(parts: Mapping[str, Any]) -> dict[str, str | None]:
+    """Names have up to four parts in the contract; which of them somebody has is theirs to say."""
+    words = {
+        "first_name": "firstName",
+        "father_name": "fatherName",
+        "grandfather_name": "grandfatherName",
+        "family_name": "familyName",
+    }
+    return {ours: parts.get(theirs) for ours, theirs in words.items()}

@@ -1,0 +1,36 @@
+"""What the native surface needs: the use cases, handed to every handler as `http.services`."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
+
+from starlette.responses import Response
+
+from quorate.app.actor import Actor
+from quorate.app.credentials import Credentials
+from quorate.app.me import Me
+from quorate.app.requests import Requests
+from quorate.app.search import Search
+from quorate.app.signin import SignIn
+from quorate.app.workflows import Workflows
+from quorate.surfaces.http.call import Http
+
+SURFACE = "native"
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The use cases, and the clock that says what a status is right now."""
+
+    credentials: Credentials
+    signin: SignIn
+    workflows: Workflows
+    requests: Requests
+    search: Search
+    me: Callable[[Actor], Awaitable[Me]]
+    clock: Callable[[], datetime]
+
+
+Call: TypeAlias = Http[Services]
+Handler: TypeAlias = Callable[[Call], Awaitable[Response]]

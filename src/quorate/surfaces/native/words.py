@@ -1,0 +1,172 @@
+"""Every problem and every refusal in the native API's words: status, code, message, details.
+
+Source: native contract b.1 (the envelope), b.2 (what every route may answer), b.3–b.8 (each route's rows).
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Literal
+
+from msgspec import UNSET, Struct, UnsetType
+from starlette.responses import Response
+
+from quorate.app.actor import NotSignedIn, OtherTenant
+from quorate.app.limits import TooOften
+from quorate.app.signin import (
+    AccountNotVerified,
+    AccountSuspended,
+    InvalidClient,
+    InvalidCredentials,
+    InvalidScope,
+    TenantNotFound,
+)
+from quorate.domain import refusals as no
+from quorate.domain.refusals import Refusal
+from quorate.surfaces.http.answering import answer
+from quorate.surfaces.http.problems import (
+    BadInput,
+    Detail,
+    InternalError,
+    NoSuchPath,
+    Problem,
+    TooLarge,
+    WrongMethod,
+    entry,
+)
+
+REPLAYED: Final = {"Idempotency-Replayed": "true"}
+
+
+class ErrorBody(Struct, frozen=True):
+    """What went wrong: a stable code, a sentence for people, and field by field where that helps."""
+
+    code: str
+    message: str
+    details: list[Detail] | UnsetType = UNSET
+
+
+class ErrorShown(Struct, frozen=True, kw_only=True):
+    """The envelope of every error."""
+
+    success: Literal[False] = False
+    error: ErrorBody
+
+
+class TryAgain(Problem):
+    """The database is away for a moment, or too busy; nothing is wrong with the call."""
+
+    retry_after_s = 1
+
+
+class Face(Struct, frozen=True):
+    """How a no looks. `message` and `details` may ask for the facts of the no."""
+
+    status: int
+    code: str
+    message: str | Callable[[Any], str]
+    details: Callable[[Any], list[Detail]] | None = None
+
+
+def words(refused: Problem | Refusal) -> Response:
+    """Put a problem or a refusal into words. Pure, and total: a test goes through all there are."""
+    face = entry(FACES, refused)
+    message = face.message if isinstance(face.message, str) else face.message(refused)
+    details = face.details(refused) if face.details else []
+    shown = ErrorShown(error=ErrorBody(face.code, message, details or UNSET))
+    return answer(shown, face.status, REPLAYED if getattr(refused, "replayed", False) else None)
+
+
+def _absent(what: str) -> Face:
+    return Face(404, "RESOURCE_NOT_FOUND", f"{what} does not exist in this tenant")
+
+
+def _forbidden(message: str | Callable[[Any], str]) -> Face:
+    return Face(403, "FORBIDDEN", message)
+
+
+def _conflict(message: str | Callable[[Any], str]) -> Face:
+    return Face(409, "CONFLICT", message)
+
+
+def _invalid(message: str, *fields: str) -> Face:
+    return Face(400, "VALIDATION_ERROR", message, lambda _: [Detail(message, field) for field in fields])
+
+
+def _evidence(missing: no.EvidenceMissing) -> list[Detail]:
+    found = []
+    if missing.password:
+        found.append(Detail("the password is needed, and must be right", "evidence.password"))
+    if missing.second_factor:
+        found.append(Detail("a second factor is needed, and must be right", "evidence.webauthn"))
+    return found
+
+
+_DONE: Final = {"activate": "activated", "deactivate": "deactivated", "delete": "deleted"}
+_WHY_NOT: Final = {
+    "requester": "is whom the request is by or for",
+    "inactive": "is no active user",
+    "approver": "is an approver of this step already",
+    "decided": "has decided in this step",
+    "no_say": "has no say in this step",
+}
+
+FACES: Final[Mapping[type[Problem] | type[Refusal], Face]] = {
+    # The call itself.
+    BadInput: Face(400, "VALIDATION_ERROR", "The request is not valid", lambda bad: list(bad.details)),
+    TooLarge: Face(400, "VALIDATION_ERROR", "The request body is too large", lambda bad: list(bad.details)),
+    NoSuchPath: Face(404, "RESOURCE_NOT_FOUND", "There is nothing at this path"),
+    WrongMethod: Face(405, "METHOD_NOT_ALLOWED", "This path does not take this method"),
+    InternalError: Face(
+        500, "INTERNAL_ERROR", lambda bug: f"Something went wrong on our side; the log knows it as {bug.request_id}"
+    ),
+    TryAgain: Face(503, "UNAVAILABLE", "The database does not answer just now; please try again"),
+    # Who calls.
+    NotSignedIn: Face(401, "UNAUTHORIZED", "A valid bearer credential is needed"),
+    no.AccountInactive: Face(401, "UNAUTHORIZED", "This account may do nothing at present"),
+    OtherTenant: _forbidden("The credential belongs to another tenant than X-Tenant-ID names"),
+    no.NotPermitted: _forbidden(lambda lacks: f"This needs the permission {lacks.permission}"),
+    InvalidCredentials: Face(401, "INVALID_CREDENTIALS", "These credentials are not valid"),
+    InvalidClient: Face(401, "INVALID_CLIENT", "These client credentials are not valid"),
+    InvalidScope: _invalid("The client does not hold a permission it asked for", "scope"),
+    AccountSuspended: Face(403, "ACCOUNT_SUSPENDED", "This account is suspended"),
+    AccountNotVerified: Face(403, "ACCOUNT_NOT_VERIFIED", "This account is not active yet"),
+    TenantNotFound: Face(404, "TENANT_NOT_FOUND", "The tenant does not exist, or X-Tenant-ID must name one"),
+    TooOften: Face(429, "RATE_LIMIT_EXCEEDED", "Too many attempts; please come again later"),
+    # What it is about.
+    no.NoSuchRequest: _absent("This request or approval"),
+    no.NotAnApprover: _absent("This request or approval"),  # Others' tasks are hidden; b.6.
+    no.NoSuchWorkflow: _absent("The workflow"),
+    no.NoSuchTarget: Face(404, "RESOURCE_NOT_FOUND", lambda sought: f"The {sought.type} does not exist in this tenant"),
+    no.NoSuchUser: _absent("The user"),
+    no.OwnRequest: _forbidden("Nobody decides what is their own request"),
+    # What state it is in.
+    no.AlreadyDecided: _conflict("A decision has already been recorded"),
+    no.AlreadyClosed: _conflict(
+        lambda closed: "This is no longer pending" if closed.status == "pending" else f"This is already {closed.status}"
+    ),
+    no.DuplicateRequest: _conflict("There is a pending request for the same resource already"),
+    no.KeyReused: _conflict("This Idempotency-Key was used for another request"),
+    no.WorkflowState: _conflict(
+        lambda wrong: f"A workflow that is {wrong.status} cannot be {_DONE.get(wrong.wanted, wrong.wanted)}"
+    ),
+    no.WorkflowInUse: _conflict("Requests are still pending in this workflow"),
+    no.DuplicateName: Face(409, "DUPLICATE_NAME", lambda taken: f"There is a workflow named {taken.name!r} already"),
+    no.PreconditionFailed: Face(412, "PRECONDITION_FAILED", "This has changed since you read it"),
+    no.OverrideForbidden: _forbidden("No administrator may pass this step"),
+    no.CannotEscalate: _conflict("This step cannot be escalated, or has been already"),
+    no.RemindedRecently: _conflict("The approvers were reminded less than an hour ago"),
+    no.NoWorkflow: _invalid("No active workflow governs this resource type", "resourceType"),
+    no.WorkflowNotActive: _invalid("The workflow is not active"),
+    no.StepsFrozen: _invalid("The steps can be changed only while the workflow is a draft", "steps"),
+    no.TimedApprovalForbidden: _invalid(
+        "The workflow has a step that passes by time, which is not allowed for what carries permissions"
+    ),
+    # What the call lacks.
+    no.CommentRequired: _invalid("This step wants a note with this decision", "note"),
+    no.EvidenceMissing: Face(403, "FORBIDDEN", "This approval needs evidence that is missing or wrong", _evidence),
+    no.CannotReassign: Face(
+        400,
+        "VALIDATION_ERROR",
+        "This say cannot be reassigned so",
+        lambda bad: [Detail(_WHY_NOT.get(bad.why, bad.why), "from" if bad.why == "no_say" else "to")],
+    ),
+}

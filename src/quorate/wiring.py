@@ -1,0 +1,208 @@
+"""The only file that knows everybody: it builds the use cases, connects them, and puts the surfaces on one origin."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeAlias
+from uuid import UUID, uuid4
+
+from quorate.app.commands import Door
+from quorate.app.credentials import Credentials
+from quorate.app.limits import Attempts
+from quorate.app.me import me
+from quorate.app.passing import PASSING
+from quorate.app.requests import Requests
+from quorate.app.seal import Sealer, sealer
+from quorate.app.search import Search
+from quorate.app.signin import SignIn
+from quorate.app.tokens import Tokens
+from quorate.app.verify import Passwords
+from quorate.app.workflows import Workflows
+from quorate.settings import Settings
+from quorate.store.database import Database
+from quorate.surfaces.http import oauth, openapi
+from quorate.surfaces.http.origin import Check, Origin
+from quorate.surfaces.http.peer import Peers
+from quorate.surfaces.http.surface import Surface
+from quorate.surfaces.native import api
+from quorate.surfaces.native.services import Services
+from quorate.surfaces.native.words import words
+
+log = logging.getLogger(__name__)
+
+NOTICE_EVERY_S = 1.0
+SKEW_EVERY_S = 10.0
+MOST_SKEW_S = 1.0
+
+Loop: TypeAlias = Callable[[], Awaitable[None]]
+"""Work that goes on beside the server until it is cancelled."""
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+@asynccontextmanager
+async def running(
+    settings: Settings,
+    dsn: str,
+    *,
+    clock: Callable[[], datetime] = now,
+    new_id: Callable[[], UUID] = uuid4,
+    seal: Sealer | None = None,
+    passwords: Passwords | None = None,
+    loops: Sequence[Loop] = (),
+) -> AsyncIterator[Origin]:
+    """Connect to a migrated database and lend the origin that answers all calls.
+
+    `seal` and `passwords` stand in for what the settings say. `loops` run beside our own until the end.
+
+    Raises:
+        Unreachable: the database does not answer.
+        BadSecretKey: there is no usable secret key, or another one sealed what the database holds.
+    """
+    db = Database(dsn, size=settings.pool_size)
+    secrets = passwords or Passwords()
+    try:
+        await db.open()
+        tokens = Tokens(
+            db,
+            seal or sealer(settings.secret_key, settings.data),
+            issuer=settings.public_url or f"http://{settings.host}:{settings.port}",
+            life=timedelta(seconds=settings.token_seconds),
+            clock=clock,
+        )
+        await tokens.start()
+        door = Door(db, clock, new_id, lanes=settings.lanes)
+        built = _Built(settings, db, door, tokens, secrets, clock, new_id)
+        try:
+            async with _beside([built.notice, built.watch_clock, *loops]):
+                yield built.origin()
+        finally:
+            await door.close()
+    finally:
+        if passwords is None:
+            secrets.close()
+        await db.close()
+
+
+class _Built:
+    """The use cases of one process, connected."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        db: Database,
+        door: Door,
+        tokens: Tokens,
+        passwords: Passwords,
+        clock: Callable[[], datetime],
+        new_id: Callable[[], UUID],
+    ) -> None:
+        self._settings, self._db, self._tokens, self._clock = settings, db, tokens, clock
+        self._skew_s: float | None = None
+        self._credentials = Credentials(db, tokens, clock=clock)
+        attempts = Attempts(settings.signin_per_login, settings.signin_per_address, time.monotonic)
+        self._signin = SignIn(
+            db,
+            tokens,
+            passwords,
+            attempts,
+            clock=clock,
+            new_id=new_id,
+            region=settings.region,
+            refresh_life=timedelta(seconds=settings.refresh_seconds),
+            forget=self._credentials.forget,
+        )
+        self._native = Services(
+            credentials=self._credentials,
+            signin=self._signin,
+            workflows=Workflows(db, clock=clock, new_id=new_id),
+            requests=Requests(db, door, passwords, attempts, clock=clock, new_id=new_id),
+            search=Search(db, clock),
+            me=lambda actor: me(db, actor, clock),
+            clock=clock,
+        )
+
+    def origin(self) -> Origin:
+        native = api.surface(self._native)
+        surfaces: list[Surface[Any]] = [
+            native,
+            oauth.surface(oauth.Services(self._signin, self._tokens, self._settings.region)),
+            _documents(native),
+        ]
+        return Origin(surfaces, Peers(self._settings.public_url, self._settings.trusted_proxies), self._checks())
+
+    async def notice(self) -> None:
+        """Once a second, forget what was remembered of tenants whose directory has changed."""
+        while True:
+            await asyncio.sleep(NOTICE_EVERY_S)
+            await _patiently(self._credentials.notice)
+
+    async def watch_clock(self) -> None:
+        """Hold our clock against PostgreSQL's: deadlines and events of all processes must agree."""
+        while True:
+            await _patiently(self._look_at_clock)
+            await asyncio.sleep(SKEW_EVERY_S)
+
+    async def _look_at_clock(self) -> None:
+        self._skew_s = await self._db.clock_skew(self._clock)
+
+    def _checks(self) -> dict[str, Check]:
+        async def database() -> str | None:
+            return None if await self._db.healthy() else "the database does not answer"
+
+        async def migrations() -> str | None:
+            pending = await self._db.migrations_pending()
+            return f"not applied: {', '.join(pending)}" if pending else None
+
+        async def clock() -> str | None:
+            if self._skew_s is None:
+                await self._look_at_clock()
+            skew_s = self._skew_s or 0.0
+            return None if abs(skew_s) <= MOST_SKEW_S else f"{skew_s:+.1f} s off PostgreSQL's clock"
+
+        return {"database": database, "migrations": migrations, "clock": clock}
+
+
+def _documents(native: Surface[Services]) -> Surface[None]:
+    """The OpenAPI document of the native surface stands at the root of the origin."""
+    return Surface(
+        "documents",
+        [openapi.serving(native, "/openapi.json")],
+        services=None,
+        words=words,
+        prefixes=("/openapi.json$",),
+    )
+
+
+@asynccontextmanager
+async def _beside(loops: Sequence[Loop]) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(_looping(loop)) for loop in loops]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+
+async def _looping(loop: Loop) -> None:
+    """Keep a loop going whatever happens in it: it is a mistake of ours, but no reason to stop noticing."""
+    while True:
+        try:
+            await loop()
+        except Exception:
+            log.exception("a background loop failed and is started again")
+        await asyncio.sleep(NOTICE_EVERY_S)
+
+
+async def _patiently(work: Loop) -> None:
+    """Do it, or leave it for the next time when the database is away."""
+    try:
+        await work()
+    except PASSING as error:
+        log.warning("put off: %s", error)
