@@ -377,6 +377,24 @@ async def test_due_requests_lapse_without_anybody_asking(acme: Company) -> None:
     await acme.check()
 
 
+async def test_a_request_that_cannot_be_read_keeps_no_other_from_lapsing(acme: Company, unfenced: Database) -> None:
+    await acme.workflow(acme.ana)
+    asked = [await acme.ask(asking=acme.asking(refuses_duplicates=False)) for _ in range(3)]
+    poisoned, *others = [one.request.id for one in asked]
+    async with unfenced.tx([acme.tenant]) as tx:
+        await tx.run(
+            "UPDATE request SET route = '{\"steps\": 1}' WHERE tenant_id = $1 AND id = $2", acme.tenant, poisoned
+        )
+    acme.clock.passes(hours=49)
+
+    assert await batch.lapse_due(acme.db, acme.tenant, "request", acme.clock, uuid4, 10) == 2
+    assert await batch.lapse_due(acme.db, acme.tenant, "request", acme.clock, uuid4, 10) == 0
+
+    assert {(await acme.held(one)).request.status for one in others} == {Outcome.EXPIRED}
+    timers = await acme.rows("SELECT subject_id, due_at FROM timer WHERE tenant_id = $1 AND kind = 'request'")
+    assert timers == [(poisoned, acme.clock() + batch.PUT_OFF)]
+
+
 async def test_events_remember_who_through_which_surface(acme: Company) -> None:
     await acme.workflow(acme.ana)
     asked = await acme.ask()

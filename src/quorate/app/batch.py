@@ -1,5 +1,6 @@
 """One batch of the door: lock, decide, record; the orders of one transaction, each with an answer of its own."""
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -20,13 +21,16 @@ from quorate.domain.people import People
 from quorate.domain.refusals import Refusal
 from quorate.store import history, replays
 from quorate.store import requests as store
-from quorate.store.database import Database, Retryable
+from quorate.store.database import CommitUnknown, Database, Retryable
 from quorate.store.record import record
 from quorate.store.replays import Kept, ReplayKey
 from quorate.store.requests import Changes, Held, Key
 from quorate.store.tx import Tx
 
+log = logging.getLogger(__name__)
+
 KEPT_FOR = timedelta(hours=24)
+PUT_OFF = timedelta(minutes=10)
 _NEVER_KEPT = (no.AccountInactive, no.NotPermitted, no.OwnRequest, no.EvidenceMissing)
 
 Clock = Callable[[], datetime]
@@ -51,17 +55,48 @@ async def run(db: Database, orders: Sequence[Order], clock: Clock, new_id: Ids) 
 async def lapse_due(db: Database, tenant: UUID, kind: str, clock: Clock, new_id: Ids, most: int) -> int:
     """Do to requests what time (`request`) or a changed directory (`recheck`) has brought about. Says to how many.
 
-    What others hold is passed over: whoever holds it brings it up to date, or the next round finds it.
+    What others hold is passed over: whoever holds it brings it up to date, or the next round finds it. One that
+    fails for a reason of its own is put off and logged, and keeps no other waiting.
     """
     at = clock()
     async with db.tx([tenant]) as tx:
-        held = await store.lock_due(tx, kind, at, most)
+        due = await store.due(tx, kind, at, most)
+    try:
+        return await _bring_up(db, tenant, kind, due, at, new_id)
+    except (Retryable, CommitUnknown):
+        raise
+    except Exception:
+        if len(due) == 1:
+            return await _put_off(db, tenant, kind, due[0], at)
+    done = 0
+    for id in due:
+        try:
+            done += await _bring_up(db, tenant, kind, [id], at, new_id)
+        except (Retryable, CommitUnknown):
+            raise
+        except Exception:
+            done += await _put_off(db, tenant, kind, id, at)
+    return done
+
+
+async def _bring_up(db: Database, tenant: UUID, kind: str, ids: Sequence[UUID], at: datetime, new_id: Ids) -> int:
+    if not ids:
+        return 0
+    async with db.tx([tenant]) as tx:
+        held = await store.lock_free(tx, ids)
         if held:
             working = _Working(at, new_id)
             await working.bring_up(tx, held, do.Recheck() if kind == "recheck" else None)
             done = [(key.tenant, kind, key.id) for key in held] if kind == "recheck" else []
             await working.record(tx, done)
     return len(held)
+
+
+async def _put_off(db: Database, tenant: UUID, kind: str, id: UUID, at: datetime) -> int:
+    log.exception("a request could not be brought up to date", extra={"tenant": str(tenant), "request": str(id)})
+    async with db.tx([tenant]) as tx:
+        await store.put_off(tx, kind, id, at + PUT_OFF)
+    return 0
 
 
 async def done_before(tx: Tx, tenant: UUID, request: UUID, upto: int, command: UUID | None) -> Done:

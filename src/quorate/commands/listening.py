@@ -12,7 +12,7 @@ BACKLOG = 2048
 
 @contextmanager
 def listening(host: str, port: int) -> Iterator[list[socket.socket]]:
-    """Listen on every address the host stands for, for as long as the block lasts.
+    """Take every address the host stands for, for as long as the block lasts.
 
     We listen at once, so that the port is ours; who calls before the server is up is answered when it is.
 

@@ -97,7 +97,7 @@ class Counted(Struct, frozen=True):
 
 
 class Message(Struct, frozen=True):
-    """Something the world is owed because of an event. `body` is its text, ready to send."""
+    """Something the world is owed because of an event. `body` is what it says, as JSON; `webhook` whom it is for."""
 
     tenant: UUID
     id: UUID
@@ -107,6 +107,7 @@ class Message(Struct, frozen=True):
     event_type: str
     body: bytes
     due_at: datetime
+    webhook: UUID | None = None
 
 
 class Changes(Struct):
@@ -172,26 +173,49 @@ async def lock(
     return _held(rows)
 
 
-async def lock_due(tx: Tx, kind: str, at: datetime, most: int) -> dict[Key, Held]:
-    """Hold requests whose timer of this kind is due, oldest first, passing over those that others hold."""
+async def due(tx: Tx, kind: str, at: datetime, most: int) -> list[UUID]:
+    """Name requests whose timer of this kind is due, oldest first."""
     rows = await tx.all(
-        f"""
-        SELECT {COLUMNS}
-          FROM request
-         WHERE tenant_id = ANY ($1) AND (tenant_id, id) IN (
-               SELECT tenant_id, subject_id FROM timer
-                WHERE tenant_id = ANY ($1) AND kind = $2 AND due_at <= $3
-                ORDER BY due_at
-                LIMIT $4)
-         ORDER BY tenant_id, id
-           FOR UPDATE SKIP LOCKED
+        """
+        SELECT subject_id
+          FROM timer
+         WHERE tenant_id = ANY ($1) AND kind = $2 AND due_at <= $3
+         ORDER BY due_at
+         LIMIT $4
         """,
         list(tx.tenants),
         kind,
         at,
         most,
     )
+    return [row["subject_id"] for row in rows]
+
+
+async def lock_free(tx: Tx, ids: Collection[UUID]) -> dict[Key, Held]:
+    """Hold those of these requests that nobody else holds."""
+    rows = await tx.all(
+        f"""
+        SELECT {COLUMNS}
+          FROM request
+         WHERE tenant_id = ANY ($1) AND id = ANY ($2)
+         ORDER BY tenant_id, id
+           FOR UPDATE SKIP LOCKED
+        """,
+        list(tx.tenants),
+        list(ids),
+    )
     return _held(rows)
+
+
+async def put_off(tx: Tx, kind: str, id: UUID, until: datetime) -> None:
+    """Have a request that could not be brought up to date looked at again later."""
+    await tx.run(
+        "UPDATE timer SET due_at = $4 WHERE tenant_id = ANY ($1) AND kind = $2 AND subject_id = $3",
+        list(tx.tenants),
+        kind,
+        id,
+        until,
+    )
 
 
 async def load(tx: Tx, ids: Collection[UUID]) -> dict[Key, Held]:

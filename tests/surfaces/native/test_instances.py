@@ -234,6 +234,20 @@ async def test_time_escalates_and_expires_with_nobody_as_actor(story: Story) -> 
     assert (shown["status"], shown["currentStep"]) == ("expired", 1)
 
 
+async def test_an_expiry_is_told_before_and_after_somebody_comes_round_to_write_it(story: Story) -> None:
+    await story.workflow(by("ana", timeoutHours=1))
+    request = (await story.request())["id"]
+    story.clock.passes(hours=2)
+    path = f"/workflow-instances/{request}/executions"
+
+    unwritten = (await story.get("rita", path))["executions"]
+    await story.call("ada", "POST", f"/access-requests/{request}/approve")
+    written = (await story.get("rita", path))["executions"]
+
+    assert [one["event"] for one in unwritten] == ["step_started", "expired"]
+    assert unwritten == written
+
+
 async def test_cancelling_an_instance_cancels_its_request_and_closes_its_tasks(story: Story) -> None:
     await story.workflow()
     request = (await story.request())["id"]
