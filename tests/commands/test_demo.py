@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from tests.commands.program import a_free_port, in_a_shell, ran, started
+from tests.programs import needs
 from tests.store.embedded_world import names, serving
 
 
@@ -22,6 +23,7 @@ def short_place() -> Iterator[Path]:
         yield Path(place)
 
 
+@needs("curl")
 async def test_the_demo_does_what_it_prints_and_comes_back_with_all_its_data(tmp_path: Path, short_place: Path) -> None:
     data, port = tmp_path / "demo", a_free_port()
     own = {"TMPDIR": str(short_place)}  # For PostgreSQL's socket, whose path may not be long.

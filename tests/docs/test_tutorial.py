@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from tests.docs.pages import ROOT, Block, blocks, name
+from tests.programs import needs
 
 PAGES = [ROOT / "README.md", ROOT / "docs/tutorial.md"]
 USUAL = "http://127.0.0.1:8080"  # Where the pages say that the demo answers.
@@ -75,6 +76,7 @@ def _wait_until_ready(server: "subprocess.Popen[bytes]", url: str, said: Path) -
     pytest.fail(f"the demo did not start:\n{said.read_text('utf-8')}")
 
 
+@needs("curl")
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_every_command_of_a_page_shows_what_the_page_says(page: Path, demo: str) -> None:
     steps = _steps(blocks(page.read_text("utf-8").replace(USUAL, demo)))
