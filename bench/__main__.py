@@ -3,9 +3,9 @@
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from bench import explore
+from bench import explore, policy
 
-BENCHES: Mapping[str, Callable[[Sequence[str]], None]] = {"explore": explore.main}
+BENCHES: Mapping[str, Callable[[Sequence[str]], None]] = {"explore": explore.main, "policy": policy.main}
 """What each bench is called, and what runs it with the arguments given after its name."""
 
 

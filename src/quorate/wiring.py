@@ -9,21 +9,32 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 from uuid import UUID, uuid4
 
+from quorate.app.audit import Audit
+from quorate.app.catalogue import Groups, Resources, Roles
+from quorate.app.cedar.policies import Policies
 from quorate.app.commands import Door
 from quorate.app.credentials import Credentials
+from quorate.app.delegations import Delegations
+from quorate.app.directory import Desk
+from quorate.app.grants import Grants
+from quorate.app.keyring import Keyring
 from quorate.app.limits import Attempts
 from quorate.app.me import me
 from quorate.app.passing import PASSING
+from quorate.app.people import Users
 from quorate.app.requests import Requests
 from quorate.app.seal import Sealer, sealer
 from quorate.app.search import Search
+from quorate.app.services import Services as Programs
 from quorate.app.signin import SignIn
 from quorate.app.tokens import Tokens
 from quorate.app.verify import Passwords
+from quorate.app.webhooks import Webhooks
 from quorate.app.workflows import Workflows
 from quorate.settings import Settings
 from quorate.store.database import Database
-from quorate.surfaces.http import oauth, openapi
+from quorate.surfaces.documents import api as documents
+from quorate.surfaces.http import oauth
 from quorate.surfaces.http.origin import Check, Origin
 from quorate.surfaces.http.peer import Peers
 from quorate.surfaces.http.surface import Surface
@@ -68,16 +79,17 @@ async def running(
     secrets = passwords or Passwords()
     try:
         await db.open()
+        seal = seal or sealer(settings.secret_key, settings.data)
         tokens = Tokens(
             db,
-            seal or sealer(settings.secret_key, settings.data),
+            seal,
             issuer=settings.public_url or f"http://{settings.host}:{settings.port}",
             life=timedelta(seconds=settings.token_seconds),
             clock=clock,
         )
         await tokens.start()
         door = Door(db, clock, new_id, lanes=settings.lanes)
-        built = _Built(settings, db, door, tokens, secrets, clock, new_id)
+        built = _Built(settings, db, door, tokens, seal, secrets, clock, new_id)
         try:
             async with _beside([built.notice, built.watch_clock, *loops]):
                 yield built.origin()
@@ -98,6 +110,7 @@ class _Built:
         db: Database,
         door: Door,
         tokens: Tokens,
+        seal: Sealer,
         passwords: Passwords,
         clock: Callable[[], datetime],
         new_id: Callable[[], UUID],
@@ -117,12 +130,32 @@ class _Built:
             refresh_life=timedelta(seconds=settings.refresh_seconds),
             forget=self._credentials.forget,
         )
+        desk = Desk(db, clock=clock, new_id=new_id, forget=self._credentials.forget)
         self._native = Services(
             credentials=self._credentials,
             signin=self._signin,
             workflows=Workflows(db, clock=clock, new_id=new_id),
-            requests=Requests(db, door, passwords, attempts, clock=clock, new_id=new_id),
+            requests=Requests(
+                db,
+                door,
+                passwords,
+                attempts,
+                clock=clock,
+                new_id=new_id,
+                forget=self._credentials.forget_account,
+            ),
             search=Search(db, clock),
+            grants=Grants(db, clock=clock, new_id=new_id, forget=self._credentials.forget_account),
+            policies=Policies(db, clock=clock, new_id=new_id, shelf=door.shelf),
+            webhooks=Webhooks(db, seal, clock=clock, new_id=new_id, allow_private=settings.allow_private_targets),
+            users=Users(desk, passwords),
+            programs=Programs(desk),
+            roles=Roles(desk),
+            groups=Groups(desk),
+            resources=Resources(desk),
+            keys=Keyring(desk),
+            delegations=Delegations(desk),
+            audit=Audit(desk),
             me=lambda actor: me(db, actor, clock),
             clock=clock,
         )
@@ -132,7 +165,7 @@ class _Built:
         surfaces: list[Surface[Any]] = [
             native,
             oauth.surface(oauth.Services(self._signin, self._tokens, self._settings.region)),
-            _documents(native),
+            documents.surface(native, words),
         ]
         return Origin(surfaces, Peers(self._settings.public_url, self._settings.trusted_proxies), self._checks())
 
@@ -166,17 +199,6 @@ class _Built:
             return None if abs(skew_s) <= MOST_SKEW_S else f"{skew_s:+.1f} s off PostgreSQL's clock"
 
         return {"database": database, "migrations": migrations, "clock": clock}
-
-
-def _documents(native: Surface[Services]) -> Surface[None]:
-    """The OpenAPI document of the native surface stands at the root of the origin."""
-    return Surface(
-        "documents",
-        [openapi.serving(native, "/openapi.json")],
-        services=None,
-        words=words,
-        prefixes=("/openapi.json$",),
-    )
 
 
 @asynccontextmanager

@@ -258,7 +258,7 @@ async def test_keys_and_hashes_stay_out_of_logs_and_reprs(
     _, secret = await a_key(world.db, tenant, ana)
     actor = await arrive(world, secret)
     async with world.db.tx([tenant]) as tx:
-        account = await store.account(tx, tenant, ana)
+        account = await store.account(tx, tenant, ana, world.clock())
     assert account is not None
     assert account.password_hash is not None
 

@@ -34,7 +34,15 @@ class Desk:
     def __init__(self, company: Company, passwords: Passwords, per_login: int) -> None:
         self.company = company
         attempts = Attempts(per_login, 0, company.clock.seconds)
-        self.requests = Requests(company.db, company.door, passwords, attempts, clock=company.clock, new_id=uuid4)
+        self.requests = Requests(
+            company.db,
+            company.door,
+            passwords,
+            attempts,
+            clock=company.clock,
+            new_id=uuid4,
+            forget=lambda tenant, account: None,
+        )
 
     def actor(self, principal: UUID, *permissions: str) -> Actor:
         how = How(None, "key", "native", "192.0.2.1")

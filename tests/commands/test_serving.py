@@ -17,6 +17,7 @@ import pytest
 
 from tests.commands.program import Program, a_whole_installation, ran, started
 from tests.programs import needs
+from tests.receiver import receiving
 from tests.store.embedded_world import NOBODY, eventually, postmaster, serving, serving_as
 
 
@@ -64,13 +65,27 @@ async def test_an_empty_server_says_what_to_do_and_is_filled_while_it_runs(data:
         await stopped(program)
 
 
-async def call(url: str, path: str, body: dict[str, str] | None = None, *, key: str = "", tenant: str = "") -> Any:
-    """Call the server, which must say 200; a POST when there is a body."""
+async def test_messages_are_sent_to_webhooks_while_it_runs(data: Path) -> None:
+    async with receiving() as receiver, served(data, "--allow-private-targets") as (program, url):
+        made = json.loads((await ran("init", "--data", data, "--tenant", "acme", "--json")).out)
+        hook = {"name": "desk", "url": receiver.url(), "events": ["webhook.*"]}
+
+        hook = (await call(url, "/api/v1/webhooks", hook, key=made["apiKey"]))["data"]
+        await asyncio.wait_for(receiver.came.wait(), 20)
+
+        [got] = receiver.got
+        assert (got.said["type"], got.said["data"]["subject"]["id"]) == ("webhook.created", hook["id"])
+        assert got.is_signed_by(hook["secret"])
+        await stopped(program)
+
+
+async def call(url: str, path: str, body: dict[str, Any] | None = None, *, key: str = "", tenant: str = "") -> Any:
+    """Call the server, which must say yes; a POST when there is a body."""
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     headers |= {"X-Tenant-ID": tenant} if tenant else {}
     async with httpx.AsyncClient(base_url=url, headers=headers, timeout=20) as http:
         answer = await (http.get(path) if body is None else http.post(path, json=body))
-    assert answer.status_code == 200, answer.text
+    assert answer.is_success, answer.text
     return answer.json()
 
 

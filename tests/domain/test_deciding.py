@@ -171,7 +171,7 @@ def test_a_stranger_cannot_tell_a_closed_request_from_an_open_one(command: do.Co
     closed = a_request_to(ANA)
     closed.decide(ANA, APPROVE)
     by_policy = World(Route())
-    file = do.Submit(RHEA, by_policy.filing, Route(), approved_by="base")
+    file = do.Submit(RHEA, by_policy.filing, Route(), settled=do.Settled(Outcome.APPROVED, Cause.POLICY, "base"))
     by_policy.request, _ = submit(TENANT, REQUEST, file, by_policy.people, at=NOON)
 
     told = set()

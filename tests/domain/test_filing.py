@@ -71,7 +71,7 @@ def test_filing_for_somebody_else_takes_a_permission_or_being_their_manager() ->
 
 def test_a_policy_may_approve_at_once() -> None:
     world = World(Route())
-    file = do.Submit(RHEA, world.filing, Route(), approved_by="base")
+    file = do.Submit(RHEA, world.filing, Route(), settled=do.Settled(Outcome.APPROVED, Cause.POLICY, "base"))
 
     request, events = submit(TENANT, REQUEST, file, People(world.persons), at=NOON)
 

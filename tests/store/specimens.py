@@ -40,9 +40,16 @@ SPECIMENS = {
     "replay": """INSERT INTO replay (tenant_id, caller_id, key, fingerprint, answer, created_at)
                  VALUES ($1, $3, 'k', '', '{}', now())""",
     "timer": "INSERT INTO timer (tenant_id, kind, subject_id, due_at) VALUES ($1, 'step', $2, now())",
+    "webhook": """INSERT INTO webhook (tenant_id, id, name, url, events, sealed, created_at)
+                  VALUES ($1, $2, 'h', 'https://hooks.example/', '{*}', '', now())""",
     "outbox": """INSERT INTO outbox (tenant_id, id, kind, subject_kind, subject_id, event_type, body,
-                                     due_at, created_at)
-                 VALUES ($1, $2, 'webhook', 'request', $2, 'closed', '{}', now(), now())""",
+                                     due_at, created_at, webhook_id)
+                 VALUES ($1, $2, 'webhook', 'request', $2, 'closed', '{}', now(), now(), $2)""",
+    "delivery_attempt": """INSERT INTO delivery_attempt (tenant_id, message_id, at, took_ms, status)
+                           VALUES ($1, $2, now(), 12, 204)""",
+    "access_grant": """INSERT INTO access_grant (tenant_id, id, request_id, principal_id, target_type, target_id,
+                                              target_name, starts_at)
+                       VALUES ($1, $2, $2, $3, 'role', $2, 'r', now())""",
     "request_count": """INSERT INTO request_count (tenant_id, status, kind, delta)
                         VALUES ($1, 'pending', 'generic', 1)""",
 }

@@ -90,6 +90,8 @@ READS: dict[str, Read] = {
     "directory.resources": lambda tx, tenant, d: directory.resources(tx, tenant),
     "credentials.credentials": lambda tx, tenant, d: credentials.credentials(tx, tenant),
     "credentials.credentials_of": lambda tx, tenant, d: credentials.credentials_of(tx, tenant, [d.ana.id]),
+    "credentials.keys_of": lambda tx, tenant, d: credentials.keys_of(tx, tenant, d.ana.id, 10, 0),
+    "credentials.key_of": lambda tx, tenant, d: credentials.key_of(tx, tenant, d.ana.id, d.laptop.id),
 }
 
 # Every one that writes.
@@ -157,6 +159,7 @@ async def test_the_directory_is_read_as_it_was_written(db: Database, tenant: UUI
     assert read["directory.groups"] == [ours.security]
     assert read["directory.resources"] == [ours.prod, ours.billing]
     assert read["credentials.credentials"] == read["credentials.credentials_of"] == [ours.laptop]
+    assert (read["credentials.keys_of"], read["credentials.key_of"]) == (([ours.laptop], 1), ours.laptop)
 
 
 def test_every_function_of_the_directory_is_in_the_stories_below(postgres: object) -> None:
@@ -176,6 +179,8 @@ async def test_predicates_alone_show_nothing_of_another_tenant(unfenced: Databas
     assert not any(asked_about_theirs["people.roles_of"].values())
     assert not any(asked_about_theirs["people.groups_of"].values())
     assert asked_about_theirs["credentials.credentials_of"] == []
+    assert asked_about_theirs["credentials.keys_of"] == ([], 0)
+    assert asked_about_theirs["credentials.key_of"] is None
 
 
 @pytest.mark.parametrize("name", WRITES)

@@ -5,7 +5,7 @@ may no longer be true at the desk. Source: design §3, rule 9.
 from datetime import datetime
 
 from quorate.app.actor import Actor
-from quorate.domain.people import People
+from quorate.domain.people import People, Person
 from quorate.domain.refusals import AccountInactive, NotPermitted
 from quorate.store import view
 from quorate.store.tx import Tx
@@ -18,9 +18,18 @@ async def demand(tx: Tx, actor: Actor, permission: str, at: datetime) -> None:
         AccountInactive: the account, or the owner of a service, may do nothing any more.
         NotPermitted: it does not hold the permission.
     """
+    if not (await acting(tx, actor, at)).may(permission):
+        raise NotPermitted(permission)
+
+
+async def acting(tx: Tx, actor: Actor, at: datetime) -> Person:
+    """Read who acts, as this transaction sees them.
+
+    Raises:
+        AccountInactive: the account, or the owner of a service, may do nothing any more.
+    """
     seen = (await view.read(tx, [(actor.tenant, actor.principal)], [], at))[actor.tenant]
     people = People(seen.persons)
     if not people.is_active(actor.principal):
         raise AccountInactive(actor.principal)
-    if not people.person(actor.principal).may(permission):
-        raise NotPermitted(permission)
+    return people.person(actor.principal)

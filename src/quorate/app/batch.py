@@ -8,14 +8,18 @@ from uuid import UUID
 from msgspec import to_builtins
 from msgspec.structs import replace
 
-from quorate.app import filing
+from quorate.app import filing, grants, tenants
+from quorate.app.cedar.ready import Shelf
 from quorate.app.filing import AskAccess, Planned, Start
 from quorate.app.look import look
 from quorate.app.orders import Answer, Done, Order, Wait
-from quorate.app.record import NOWHERE, Caused, Change, write_down
+from quorate.app.record import NOWHERE, Caused, Change, give, owe, write_down
+from quorate.app.tenants import Rules
 from quorate.domain import commands as do
 from quorate.domain import lifecycle
 from quorate.domain import refusals as no
+from quorate.domain.breakglass import review_of, reviewed
+from quorate.domain.events import Outcome
 from quorate.domain.history import apply_all, replay
 from quorate.domain.people import People
 from quorate.domain.refusals import Refusal
@@ -37,17 +41,19 @@ Clock = Callable[[], datetime]
 Ids = Callable[[], UUID]
 
 
-async def run(db: Database, orders: Sequence[Order], clock: Clock, new_id: Ids) -> list[Answer]:
-    """Carry out orders in one transaction; answer each, in order.
+async def run(
+    db: Database, orders: Sequence[Order], clock: Clock, new_id: Ids, shelf: Shelf | None = None
+) -> list[Answer]:
+    """Carry out orders in one transaction; answer each, in order. `shelf` keeps the tenants' policies compiled.
 
     Raises: Retryable, CommitUnknown, and whatever a mistake of ours raises. Then nobody has been answered.
     """
-    at = clock()
+    at, shelf = clock(), shelf or Shelf()
     async with db.tx({order.tenant for order in orders}) as tx:
         answers = await _answered_before(tx, orders, at)
         live = [order for order in orders if order.id not in answers]
         if live:
-            answers |= await _Working(at, new_id).carry_out(tx, live)
+            answers |= await _Working(at, new_id, shelf).carry_out(tx, live)
         await _keep(tx, orders, answers, at)
     return [answers[order.id] for order in orders]
 
@@ -85,7 +91,7 @@ async def _bring_up(db: Database, tenant: UUID, kind: str, ids: Sequence[UUID], 
     async with db.tx([tenant]) as tx:
         held = await store.lock_free(tx, ids)
         if held:
-            working = _Working(at, new_id)
+            working = _Working(at, new_id, Shelf())
             await working.bring_up(tx, held, do.Recheck() if kind == "recheck" else None)
             done = [(key.tenant, kind, key.id) for key in held] if kind == "recheck" else []
             await working.record(tx, done)
@@ -110,11 +116,12 @@ async def done_before(tx: Tx, tenant: UUID, request: UUID, upto: int, command: U
 class _Working:
     """The requests of a batch as they change."""
 
-    def __init__(self, at: datetime, new_id: Ids) -> None:
-        self._at, self._new_id = at, new_id
+    def __init__(self, at: datetime, new_id: Ids, shelf: Shelf) -> None:
+        self._at, self._new_id, self._shelf = at, new_id, shelf
         self._held: dict[Key, Held] = {}
         self._changes: dict[Key, Change] = {}
         self._people: dict[UUID, People] = {}
+        self._rules: dict[UUID, Rules] = {}
 
     async def carry_out(self, tx: Tx, orders: Sequence[Order]) -> dict[UUID, Answer]:
         self._held = await store.lock(
@@ -125,8 +132,9 @@ class _Working:
         )
         by_task = {Key(key.tenant, task): key for key, held in self._held.items() for task in held.tasks}
         keyed = [(order, _key_of(order, by_task)) for order in orders]
-        plans = await _plans(tx, orders)
-        self._people = await look(tx, self._held, keyed, plans, self._at)
+        plans = await _plans(tx, orders, self._shelf, self._at)
+        self._rules = await tenants.rules(tx)
+        self._people = await look(tx, self._rules, self._held, keyed, plans, self._at)
         self._lapse()
 
         answers: dict[UUID, Answer] = {}
@@ -149,7 +157,8 @@ class _Working:
         """Do what time has done to held requests, and then a command that is nobody's."""
         self._held = held
         orders = [(Order(self._new_id(), key.tenant, None, command, key.id), key) for key in held]
-        self._people = await look(tx, held, orders, {}, self._at)
+        self._rules = await tenants.rules(tx)
+        self._people = await look(tx, self._rules, held, orders, {}, self._at)
         self._lapse()
         for order, key in orders:
             if command is not None:
@@ -157,9 +166,23 @@ class _Working:
 
     async def record(self, tx: Tx, timers_done: Iterable[tuple[UUID, str, UUID]] = ()) -> set[Key]:
         changes = Changes(timers_gone=list(timers_done))
-        for _, change in sorted(self._changes.items()):
+        for key, change in sorted(self._changes.items()):
             write_down(changes, change)
-        return await record(tx, changes)
+            give(changes, change, self._new_id)
+            owe(changes, change, self._rules[key.tenant].subscriptions, self._new_id, self._at)
+        made = await record(tx, changes)
+        await self._undo_unjustified(tx)
+        return made
+
+    async def _undo_unjustified(self, tx: Tx) -> None:
+        """Revoke the access whose review was rejected in this batch."""
+        for key, change in self._changes.items():
+            request = change.after.request
+            about = reviewed(request.filing)
+            if about is not None and change.before is not None and request.status is Outcome.REJECTED:
+                await grants.revoke_of_request(
+                    tx, key.tenant, about, self._at, request.closed_by, "the review found it unjustified", self._new_id
+                )
 
     def _lapse(self) -> None:
         for key, held in self._held.items():
@@ -192,13 +215,24 @@ class _Working:
                     duplicate = key.id
             if any(key.tenant == order.tenant and _is_new(one, wanted) for key, one in self._changes.items()):
                 return Wait()
-        people = self._people[order.tenant]
-        command = filing.submission(order.actor, order.what, planned, people, duplicate)
+        people, id = self._people[order.tenant], order.request or self._new_id()
+        if isinstance(order.what, AskAccess) and order.what.breaks_glass:
+            glass = self._rules[order.tenant].glass
+            command = filing.break_glass(order.actor, order.what, planned, people, glass)
+            done = self._submit(order, id, order.id, command)
+            review, route = review_of(id, done.request.filing)
+            self._submit(order, self._new_id(), self._new_id(), do.Submit(order.actor, review, route))
+            return done
+        return self._submit(
+            order, id, order.id, filing.submission(order.actor, order.what, planned, people, duplicate, self._at)
+        )
+
+    def _submit(self, order: Order, id: UUID, cause: UUID, command: do.Submit) -> Done:
+        key = Key(order.tenant, id)
         if order.origin.surface:
             command = replace(command, filing=replace(command.filing, surface=order.origin.surface))
-        key = Key(order.tenant, order.request or self._new_id())
-        request, events = lifecycle.submit(order.tenant, key.id, command, people, at=self._at)
-        caused = Caused(order.id, order.actor, order.origin, tuple(events))
+        request, events = lifecycle.submit(key.tenant, id, command, self._people[key.tenant], at=self._at)
+        caused = Caused(cause, order.actor, order.origin, tuple(events))
         tasks = tuple(self._new_id() for _ in request.walk)
         self._changes[key] = Change(None, Held(request, tasks), [caused])
         return Done(self._changes[key].after, tuple(events))
@@ -222,12 +256,16 @@ def _is_new(change: Change, duplicate_key: str) -> bool:
     return change.before is None and change.after.request.filing.duplicate_key == duplicate_key
 
 
-async def _plans(tx: Tx, orders: Sequence[Order]) -> dict[UUID, Planned]:
-    askings = [(order.id, order.tenant, order.what) for order in orders if isinstance(order.what, AskAccess | Start)]
+async def _plans(tx: Tx, orders: Sequence[Order], shelf: Shelf, at: datetime) -> dict[UUID, Planned]:
+    askings = [
+        (order.id, order.tenant, order.actor, order.what)
+        for order in orders
+        if isinstance(order.what, AskAccess | Start) and order.actor is not None
+    ]
     if not askings:
         return {}
-    planned = await filing.plan(tx, [(tenant, asking) for _, tenant, asking in askings])
-    return {order: plan for (order, _, _), plan in zip(askings, planned, strict=True)}
+    planned = await filing.plan(tx, [(tenant, actor, asking) for _, tenant, actor, asking in askings], shelf, at)
+    return {order: plan for (order, *_), plan in zip(askings, planned, strict=True)}
 
 
 def _duplicate_key(order: Order) -> str | None:

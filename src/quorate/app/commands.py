@@ -16,6 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from quorate.app import batch
+from quorate.app.cedar.ready import Shelf
 from quorate.app.orders import Answer, Done, Order, Wait
 from quorate.store import history
 from quorate.store.database import CommitUnknown, Database, Retryable
@@ -36,11 +37,13 @@ class Unavailable(Exception):
 class Door:
     """Takes orders and answers each with what it brought about.
 
-    `lanes` transactions are in flight at a time; tenants are spread over them by their id.
+    `lanes` transactions are in flight at a time; tenants are spread over them by their id. `shelf` keeps the tenants'
+    policies compiled.
     """
 
     def __init__(self, db: Database, clock: batch.Clock, new_id: batch.Ids, *, lanes: int = 2) -> None:
         self._clock, self._new_id, self._db = clock, new_id, db
+        self.shelf = Shelf()
         self._lanes = [_Lane(self._run) for _ in range(lanes)]
 
     async def take(self, order: Order) -> Done:
@@ -74,7 +77,7 @@ class Door:
     ) -> None:
         chosen = [orders[place] for place in places]
         try:
-            found = await batch.run(self._db, chosen, self._clock, self._new_id)
+            found = await batch.run(self._db, chosen, self._clock, self._new_id, self.shelf)
         except CommitUnknown:
             places = await self._settle_unknown(orders, places, answers)
             if tries > 1:

@@ -48,6 +48,7 @@ class Credentials:
         self._clock = clock
         self._now = now
         self._known: OrderedDict[bytes, _Known] = OrderedDict()
+        self._of_account: dict[tuple[UUID, UUID], set[bytes]] = {}
         self._stamps: dict[UUID, int] = {}
         self._versions: dict[UUID, int] = {}
         self._forgettings = 0
@@ -60,7 +61,7 @@ class Credentials:
         """
         digest = hashlib.sha256(credential.encode()).digest()
         known = self._known.get(digest)
-        if known is None or known.until <= self._now() or known.stamp != self._stamps.get(known.account.tenant, 0):
+        if known is None or self._is_stale(known):
             known = await self._look_up(credential, digest)
         if known.expires_at is not None and known.expires_at <= self._clock():
             raise NotSignedIn
@@ -77,6 +78,18 @@ class Credentials:
         """Ask the directory again for this tenant: something about its people or credentials has changed."""
         self._stamps[tenant] = self._stamps.get(tenant, 0) + 1
         self._forgettings += 1
+
+    def forget_account(self, tenant: UUID, principal: UUID) -> None:
+        """Ask the directory again for one account: what it may do has changed."""
+        for digest in self._of_account.pop((tenant, principal), ()):
+            self._known.pop(digest, None)
+        self._forgettings += 1
+
+    def _is_stale(self, known: _Known) -> bool:
+        account = known.account
+        if known.until <= self._now() or known.stamp != self._stamps.get(account.tenant, 0):
+            return True
+        return account.until is not None and account.until <= self._clock()
 
     async def notice(self) -> None:
         """Forget the tenants whose directory has changed, wherever that was done. To be called once a second."""
@@ -100,11 +113,20 @@ class Credentials:
             raise NotSignedIn
         # Read before a change but kept after it, it would outlive the change.
         if before == self._forgettings:
-            self._known[digest] = known
-            self._known.move_to_end(digest)
-            while len(self._known) > MOST_REMEMBERED:
-                self._known.popitem(last=False)
+            self._remember(digest, known)
         return known
+
+    def _remember(self, digest: bytes, known: _Known) -> None:
+        self._known[digest] = known
+        self._known.move_to_end(digest)
+        self._of_account.setdefault((known.account.tenant, known.account.id), set()).add(digest)
+        while len(self._known) > MOST_REMEMBERED:
+            oldest, gone = self._known.popitem(last=False)
+            account = (gone.account.tenant, gone.account.id)
+            digests = self._of_account.get(account, set())
+            digests.discard(oldest)
+            if not digests:
+                self._of_account.pop(account, None)
 
     async def _by_key(self, digest: bytes) -> _Known:
         found = [key for key in await store.credentials_by_hash(self._db, digest) if key.kind == "key"]
@@ -115,14 +137,14 @@ class Credentials:
         if key.expires_at is not None and key.expires_at <= at:
             raise NotSignedIn
         async with self._db.tx({key.tenant}) as tx:
-            account = await store.account(tx, key.tenant, key.principal)
+            account = await store.account(tx, key.tenant, key.principal, at)
             await store.used(tx, key.tenant, key.id, at)
         assert account is not None, "the database lets no credential be without a holder"
         return self._found(account, key.id, "key", key.expires_at)
 
     async def _by_token(self, claims: Claims) -> _Known:
         async with self._db.tx({claims.tenant}) as tx:
-            account = await store.account(tx, claims.tenant, claims.subject)
+            account = await store.account(tx, claims.tenant, claims.subject, self._clock())
             if account is None:
                 raise NotSignedIn
             if claims.session is not None:

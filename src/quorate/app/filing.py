@@ -4,19 +4,26 @@ Worked out inside the transaction that files it, so that what was true when it w
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from quorate.app.cedar.ready import Shelf
+from quorate.app.judging import Judge, judges
 from quorate.domain import commands as do
 from quorate.domain import refusals as no
 from quorate.domain import routing
-from quorate.domain.events import Duration, Filing, RequestKind, Target
+from quorate.domain.breakglass import REVIEW_WITHIN, GlassRules, duration_allowed
+from quorate.domain.events import Cause, Duration, Filing, RequestKind, Target
+from quorate.domain.events import Outcome as Ending
+from quorate.domain.grants import span
 from quorate.domain.people import People
 from quorate.domain.permissions import REQUEST_FOR_OTHERS, WORKFLOW_WRITE, allows
-from quorate.domain.workflows import Status, Workflow
+from quorate.domain.policy import Outcome, Verdict
+from quorate.domain.workflows import Route, Status, Workflow
 from quorate.store import targets as store
 from quorate.store.requests import Key
 from quorate.store.targets import TargetRow
@@ -34,6 +41,7 @@ class AskAccess(Struct, frozen=True):
     workflow: UUID | None = None
     details: dict[str, Any] = {}
     refuses_duplicates: bool = True
+    breaks_glass: bool = False
 
 
 class Start(Struct, frozen=True):
@@ -53,11 +61,13 @@ class Planned(Struct, frozen=True):
 
     target: TargetRow | None = None
     workflow: Workflow | None = None
+    has_overdue_review: bool = False
+    judge: Judge | None = None
 
 
 def duplicate_key(asking: Asking, actor: UUID) -> str | None:
     """Name what there may be only one open request for. Source: native contract (d) 31."""
-    if isinstance(asking, Start) or not asking.refuses_duplicates:
+    if isinstance(asking, Start) or asking.breaks_glass or not asking.refuses_duplicates:
         return None
     return f"{asking.beneficiary or actor}:{asking.type}:{asking.target.lower()}"
 
@@ -70,8 +80,31 @@ def accounts(asking: Asking) -> list[UUID]:
     return [subject] if subject else []
 
 
-async def plan(tx: Tx, askings: Sequence[tuple[UUID, Asking]]) -> list[Planned]:
-    """Look up targets and workflows for askings, each of a tenant. Answers in the same order."""
+async def plan(tx: Tx, askings: Sequence[tuple[UUID, UUID, Asking]], shelf: Shelf, at: datetime) -> list[Planned]:
+    """Look up targets, workflows and policies for askings, each of a tenant and an actor. Answers in the same order."""
+    breaking = {Key(tenant, actor) for tenant, actor, asking in askings if _breaks(asking)}
+    overdue = await store.overdue_reviews(tx, breaking, at - REVIEW_WITHIN) if breaking else set()
+    found = await _plan(tx, [(tenant, asking) for tenant, _, asking in askings])
+    wanted = [
+        (tenant, asking.type, planned.target.id) if isinstance(asking, AskAccess) and planned.target else None
+        for (tenant, _, asking), planned in zip(askings, found, strict=True)
+    ]
+    known = await judges(tx, shelf, [one for one in wanted if one]) if any(wanted) else {}
+    return [
+        replace(
+            planned,
+            has_overdue_review=_breaks(asking) and Key(tenant, actor) in overdue,
+            judge=known.get(one) if one else None,
+        )
+        for (tenant, actor, asking), planned, one in zip(askings, found, wanted, strict=True)
+    ]
+
+
+def _breaks(asking: Asking) -> bool:
+    return isinstance(asking, AskAccess) and asking.breaks_glass
+
+
+async def _plan(tx: Tx, askings: Sequence[tuple[UUID, Asking]]) -> list[Planned]:
     wanted = {
         (tenant, asking.type, id)
         for tenant, asking in askings
@@ -115,26 +148,30 @@ def _target(tenant: UUID, asking: Asking, found: dict[tuple[UUID, str, UUID], Ta
     return found.get((tenant, asking.type, id))
 
 
-def submission(actor: UUID, asking: Asking, planned: Planned, people: People, duplicate: UUID | None) -> do.Submit:
+def submission(
+    actor: UUID, asking: Asking, planned: Planned, people: People, duplicate: UUID | None, at: datetime
+) -> do.Submit:
     """Make the command that files an asking. `duplicate` is the open request it would repeat.
 
     Raises, in this order:
         AccountInactive, NotPermitted: the caller may not ask this (for that person).
         NoSuchUser, NoSuchTarget, NoSuchWorkflow: what it is about is not there.
-        DuplicateRequest; NoWorkflow, WorkflowNotActive.
+        DuplicateRequest; DurationTooLong: a policy allows less; NoWorkflow, WorkflowNotActive.
 
-    Source of the order: native contract (d) 32.
+    A policy that forbids makes a request that is rejected at once. Source of the order: native contract (d) 32.
     """
     if not people.is_active(actor):
         raise no.AccountInactive(actor)
     match asking:
         case AskAccess():
-            return _access(actor, asking, planned, people, duplicate)
+            return _access(actor, asking, planned, people, duplicate, at)
         case Start():
             return _start(actor, asking, planned, people)
 
 
-def _access(actor: UUID, asking: AskAccess, planned: Planned, people: People, duplicate: UUID | None) -> do.Submit:
+def _access(
+    actor: UUID, asking: AskAccess, planned: Planned, people: People, duplicate: UUID | None, at: datetime
+) -> do.Submit:
     beneficiary = asking.beneficiary or actor
     if beneficiary != actor:
         is_manager = people.manager_of(beneficiary) == actor
@@ -146,9 +183,16 @@ def _access(actor: UUID, asking: AskAccess, planned: Planned, people: People, du
         raise no.NoSuchTarget(asking.type, asking.target)
     if duplicate is not None:
         raise no.DuplicateRequest(duplicate)
-    if planned.workflow is None:
+    person, workflow = people.person(actor), planned.workflow
+    outcome = None
+    if planned.judge is not None:
+        outcome = planned.judge.says(
+            people.person(beneficiary), actor=actor, duration=asking.duration, reason=asking.justification, at=at
+        )
+    duration = _duration(asking.duration, outcome)
+    settled = _settled(outcome, workflow)
+    if workflow is None and settled is None:
         raise no.NoWorkflow(asking.type)
-    person = people.person(actor)
     filing = Filing(
         kind=RequestKind.ACCESS,
         filed_by=actor,
@@ -156,17 +200,80 @@ def _access(actor: UUID, asking: AskAccess, planned: Planned, people: People, du
         beneficiary=beneficiary,
         requester_name=person.name,
         requester_email=person.email,
-        workflow=planned.workflow.id,
-        workflow_name=planned.workflow.name,
+        workflow=workflow.id if workflow else None,
+        workflow_name=workflow.name if workflow else None,
         target=Target(asking.type, str(planned.target.id), planned.target.name),
         target_has_permissions=planned.target.has_permissions,
         justification=asking.justification,
-        duration=asking.duration,
+        duration=duration,
+        time_to_decide_s=outcome.approval_timeout_seconds if outcome and settled is None else None,
         duplicate_key=duplicate_key(replace(asking, target=str(planned.target.id)), actor),
         subject={"userId": str(actor), "reason": asking.justification},
         details=asking.details,
     )
-    return do.Submit(actor, filing, planned.workflow.route)
+    route = workflow.route if workflow and settled is None else Route()
+    return do.Submit(actor, filing, route, settled)
+
+
+def _duration(asked: Duration | None, outcome: Outcome | None) -> Duration | None:
+    """Say how long the access shall last: as asked, else as the policies that permit it say."""
+    if outcome is None or not outcome.is_permitted:
+        return asked
+    most_s = outcome.max_duration_seconds
+    if asked is None:
+        usual_s = outcome.default_duration_seconds or most_s
+        return _seconds(min(usual_s, most_s or usual_s)) if usual_s else None
+    if most_s is not None and span(asked).total_seconds() > most_s:
+        raise no.DurationTooLong(most_s)
+    return asked
+
+
+def _seconds(count: int) -> Duration:
+    return Duration(count // 3600, "hours") if count % 3600 == 0 else Duration(count, "seconds")
+
+
+def _settled(outcome: Outcome | None, workflow: Workflow | None) -> do.Settled | None:
+    """Say whether the policies end the matter: they forbid it, or approve it where the workflow lets them."""
+    if outcome is None:
+        return None
+    by = ", ".join(outcome.rules) or "policy"
+    if outcome.verdict is Verdict.DENY:
+        return do.Settled(Ending.REJECTED, Cause.POLICY, by, "\n".join(outcome.notices) or outcome.reason)
+    if outcome.verdict is Verdict.AUTO and (workflow is None or workflow.auto_approve == "policy"):
+        return do.Settled(Ending.APPROVED, Cause.POLICY, by, "\n".join(outcome.notices) or None)
+    return None
+
+
+def break_glass(actor: UUID, asking: AskAccess, planned: Planned, people: People, rules: GlassRules) -> do.Submit:
+    """Make the command that gives access at once. Raises: AccountInactive, NoSuchTarget, BreakGlassForbidden."""
+    if not people.is_active(actor):
+        raise no.AccountInactive(actor)
+    person = people.person(actor)
+    lasts = duration_allowed(
+        rules,
+        person,
+        asked_as=asking.type,
+        resource_type=planned.target.type if planned.target else None,
+        for_self=asking.beneficiary in (None, actor),
+        duration=asking.duration,
+        has_overdue_review=planned.has_overdue_review,
+    )
+    assert planned.target is not None, "what is not there has no type that may be asked for"
+    filing = Filing(
+        kind=RequestKind.ACCESS,
+        filed_by=actor,
+        requester=actor,
+        beneficiary=actor,
+        requester_name=person.name,
+        requester_email=person.email,
+        target=Target(asking.type, str(planned.target.id), planned.target.name),
+        justification=asking.justification,
+        duration=lasts,
+        subject={"userId": str(actor), "reason": asking.justification},
+        details=asking.details,
+    )
+    broken = do.Settled(Ending.APPROVED, Cause.BREAK_GLASS, "break-glass", "Access was given at once; it is reviewed")
+    return do.Submit(actor, filing, Route(), broken)
 
 
 def _start(actor: UUID, asking: Start, planned: Planned, people: People) -> do.Submit:

@@ -7,9 +7,10 @@ from uuid import UUID
 from quorate.app import filing, tenants
 from quorate.app.filing import AskAccess, Planned, Start
 from quorate.app.orders import Order
+from quorate.app.tenants import Rules
 from quorate.domain import commands as do
 from quorate.domain import lifecycle, routing
-from quorate.domain.people import People, mentioned
+from quorate.domain.people import LAST_RESORT, People, mentioned
 from quorate.domain.requests import Request
 from quorate.domain.workflows import Kind, Leaf
 from quorate.store import view
@@ -21,6 +22,7 @@ _MANY = (Kind.GROUP, Kind.ROLE, Kind.HOLDER)
 
 async def look(
     tx: Tx,
+    rules: Mapping[UUID, Rules],
     held: Mapping[Key, Held],
     orders: Sequence[tuple[Order, Key | None]],
     plans: Mapping[UUID, Planned],
@@ -30,7 +32,6 @@ async def look(
 
     `orders` come with the key of the held request each is about; `plans` belong to orders by their id.
     """
-    rules = await tenants.rules(tx)
     wanted = _Wanted()
     for one in held.values():
         wanted.about(one.request)
@@ -40,6 +41,8 @@ async def look(
     for order, key in orders:
         wanted.accounts.update((order.tenant, id) for id in _mentioned(order))
         planned = plans.get(order.id)
+        if isinstance(order.what, AskAccess) and order.what.breaks_glass:
+            wanted.leaves(order.tenant, LAST_RESORT)
         if planned is not None and planned.workflow is not None:
             route = planned.workflow.route
             wanted.leaves(order.tenant, routing.leaves_to_open(route, rules[order.tenant].fallback, 0))

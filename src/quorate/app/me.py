@@ -10,6 +10,8 @@ from quorate.store import people, signin, view
 from quorate.store.database import Database
 from quorate.store.people import Principal
 
+__all__ = ["Me", "Principal", "me"]
+
 
 class Me(Struct, frozen=True):
     """An account with its roles' names, all it may do, and whether it has a second factor."""
@@ -22,10 +24,11 @@ class Me(Struct, frozen=True):
 
 async def me(db: Database, actor: Actor, clock: Callable[[], datetime]) -> Me:
     """Read the caller's own account. Raises: NotSignedIn: it is gone since."""
+    at = clock()
     async with db.tx({actor.tenant}) as tx:
         principal = (await people.principals_by_id(tx, actor.tenant, [actor.principal])).get(actor.principal)
-        account = await signin.account(tx, actor.tenant, actor.principal)
-        seen = await view.read(tx, [(actor.tenant, actor.principal)], [], clock())
+        account = await signin.account(tx, actor.tenant, actor.principal, at)
+        seen = await view.read(tx, [(actor.tenant, actor.principal)], [], at)
     if principal is None or account is None:
         raise NotSignedIn
     factors = seen[actor.tenant].persons[actor.principal].sign_counts

@@ -1,15 +1,18 @@
 """What a batch writes, worked out from the requests before and after it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from uuid import UUID
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from quorate.domain.events import Event, Outcome
+from quorate.domain.events import Closed, Event, Outcome
+from quorate.domain.grants import Granted, GrantFailed, granted_by
+from quorate.domain.messages import Owed, Subscription, grant_fact, owed, owed_of_facts
 from quorate.domain.requests import Request, StepState
 from quorate.domain.workflows import Joined, Kind
-from quorate.store.requests import Changes, Counted, Happening, Held, Key, Listing, TaskRow
+from quorate.store.requests import Changes, Counted, Given, Happening, Held, Key, Listing, Message, TaskRow
 
 
 class Origin(Struct, frozen=True):
@@ -49,6 +52,47 @@ def write_down(changes: Changes, change: Change) -> None:
     _timer(changes, before, request)
     if before is None or before.status is not request.status:
         changes.counts += _counted(before, request)
+
+
+def owe(
+    changes: Changes, change: Change, subscriptions: Sequence[Subscription], new_id: Callable[[], UUID], at: datetime
+) -> None:
+    """Add to what a batch writes the messages that one changed request owes to those who want to hear of it.
+
+    To be called after `give`: what becomes of a grant is told too.
+    """
+    if not subscriptions:
+        return
+    held, is_new = change.after, change.before is None
+    tenant, request = held.request.tenant, held.request.id
+    before = change.before.request if change.before else None
+
+    def message(one: Owed, grant: UUID | None = None, grant_made: bool | None = None) -> Message:
+        kind = "webhook"
+        return Message(tenant, new_id(), kind, request, is_new, one.name, one.body, at, one.webhook, grant, grant_made)
+
+    events = [(event, caused.actor) for caused in change.caused for event in caused.events]
+    changes.messages += map(message, owed(before, held.request, held.tasks, events, subscriptions))
+    for given in changes.grants:
+        grant = given.grant
+        if (grant.tenant, grant.request) != (tenant, request):
+            continue
+        # Whether there still is what it is for, the statement finds out that makes it.
+        for made, event in ((True, Granted(grant.starts_at, grant)), (False, GrantFailed(grant.starts_at, grant))):
+            fact = grant_fact(grant, event, given.actor)
+            changes.messages += (message(one, grant.id, made) for one in owed_of_facts(tenant, [fact], subscriptions))
+
+
+def give(changes: Changes, change: Change, new_id: Callable[[], UUID]) -> None:
+    """Add the grant that an approval gives, if it was approved in this batch."""
+    for caused in change.caused:
+        for event in caused.events:
+            if isinstance(event, Closed) and event.status is Outcome.APPROVED:
+                grant = granted_by(change.after.request, event.at, new_id())
+                if grant is not None:
+                    changes.grants.append(
+                        Given(grant, change.before is None, new_id(), caused.actor, caused.origin.surface)
+                    )
 
 
 def _happenings(change: Change) -> Iterator[Happening]:

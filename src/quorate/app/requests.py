@@ -23,7 +23,7 @@ from quorate.app.verify import Passwords
 from quorate.domain import commands as do
 from quorate.domain import refusals as no
 from quorate.domain import routing
-from quorate.domain.events import Choice, Overridden, RequestKind
+from quorate.domain.events import Cause, Choice, Closed, Outcome, Overridden, RequestKind
 from quorate.domain.evidence import Proof
 from quorate.domain.permissions import REQUEST_FOR_OTHERS, WORKFLOW_READ, WORKFLOW_WRITE
 from quorate.domain.requests import Request
@@ -54,7 +54,10 @@ NO_EVIDENCE: Final = Evidence()
 
 
 class Requests:
-    """The use cases. Each answers what the door answers, or raises what it raises: a `Refusal`, or `Unavailable`."""
+    """The use cases. Each answers what the door answers, or raises what it raises: a `Refusal`, or `Unavailable`.
+
+    `forget` is told whose access may have grown, since permissions are remembered for seconds.
+    """
 
     def __init__(
         self,
@@ -65,20 +68,25 @@ class Requests:
         *,
         clock: Callable[[], datetime],
         new_id: Callable[[], UUID],
+        forget: Callable[[UUID, UUID], None],
     ) -> None:
         self._db, self._door, self._passwords, self._attempts = db, door, passwords, attempts
-        self._clock, self._new_id = clock, new_id
+        self._clock, self._new_id, self._forget = clock, new_id, forget
 
     async def ask(
         self, actor: Actor, asking: AskAccess, beneficiary: str | None = None, idempotency: Idempotency | None = None
     ) -> Done:
         """File a request for access. `beneficiary` is an id as it was written; None: for oneself.
 
-        Raises: as `filing.submission`; KeyReused.
+        Raises: as `filing.submission`; KeyReused; DeniedByPolicy: it was kept, as rejected.
         """
         if beneficiary is not None:
             asking = replace(asking, beneficiary=_account(actor, beneficiary))
-        return await self._take(actor, asking, idempotency=idempotency)
+        done = await self._take(actor, asking, idempotency=idempotency)
+        ended = next((event for event in done.events if isinstance(event, Closed)), None)
+        if ended is not None and ended.cause is Cause.POLICY and ended.status is Outcome.REJECTED:
+            raise no.DeniedByPolicy(done.request.id, tuple((ended.note or "").splitlines()))
+        return done
 
     async def start(self, actor: Actor, asking: Start, idempotency: Idempotency | None = None) -> Done:
         """Start a workflow by hand. Raises: as `filing.submission`; KeyReused."""
@@ -184,7 +192,7 @@ class Requests:
         idempotency: Idempotency | None = None,
     ) -> Done:
         how = actor.how
-        return await self._door.take(
+        done = await self._door.take(
             Order(
                 id=self._new_id(),
                 tenant=actor.tenant,
@@ -196,6 +204,9 @@ class Requests:
                 idempotency=idempotency,
             )
         )
+        if done.request.status is Outcome.APPROVED and done.request.beneficiary is not None:
+            self._forget(actor.tenant, done.request.beneficiary)  # They may have a role more.
+        return done
 
     async def _of_kind(self, actor: Actor, id: UUID, kinds: Collection[RequestKind], permission: str) -> Request:
         """Find a request of one of these kinds; its kind never changes, so this may be asked before the door.
@@ -241,15 +252,15 @@ class Requests:
         assert evidence.password is not None
         self._attempts.take("evidence", str(actor.principal), actor.how.address)
         async with self._db.tx({actor.tenant}) as tx:
-            account = await _account_of(tx, actor)
+            account = await _account_of(tx, actor, self._clock())
         verdict = await self._passwords.verify(account.password_hash if account else None, evidence.password)
         if account is None or not verdict.right:
             raise no.EvidenceMissing(password=True, second_factor=False)
         return Proof(password_stamp=account.password_stamp)
 
 
-async def _account_of(tx: Tx, actor: Actor) -> signin.Account | None:
-    return await signin.account(tx, actor.tenant, actor.principal)
+async def _account_of(tx: Tx, actor: Actor, at: datetime) -> signin.Account | None:
+    return await signin.account(tx, actor.tenant, actor.principal, at)
 
 
 def _account(actor: Actor, written: str) -> UUID:

@@ -8,9 +8,12 @@ from uuid import UUID
 from msgspec import Struct
 
 from quorate.app.batch import KEPT_FOR, Clock, Ids, lapse_due
+from quorate.app.grants import end_due
 from quorate.app.passing import PASSING
-from quorate.store import due
+from quorate.app.sending import DEAD_KEPT_FOR, SENT_KEPT_FOR
+from quorate.store import due, outbox
 from quorate.store.database import Database, Unreachable
+from quorate.store.grants import TIMER
 
 log = logging.getLogger(__name__)
 
@@ -45,14 +48,16 @@ class Rounds:
         self._pauses: dict[tuple[str, UUID], tuple[datetime, timedelta]] = {}
 
     async def lapse(self) -> Did:
-        """Do to requests what time, or a change to the directory, has brought about.
+        """Do what time, or a change to the directory, has brought about to requests; tell of grants that have ended.
 
         Raises: whatever keeps the database from saying which tenants have work.
         """
-        return _sum([await self._round(kind, self._lapse(kind)) for kind in KINDS])
+        did = [await self._round(kind, self._lapse(kind)) for kind in KINDS]
+        return _sum([*did, await self._round(TIMER, self._end_grants)])
 
     async def tidy(self) -> Did:
-        """Fold the counts of tenants, remove replays that are too old to be used and sessions that are long over.
+        """Fold the counts of tenants, remove replays that are too old to be used, sessions that are
+        long over and messages that have had their time.
 
         Raises: whatever keeps the database from saying which tenants have work.
         """
@@ -88,6 +93,10 @@ class Rounds:
 
         return lapse
 
+    async def _end_grants(self, tenant: UUID) -> Did:
+        done = await end_due(self._db, tenant, self._clock, self._new_id, REQUESTS)
+        return Did(done, more=done == REQUESTS)
+
     async def _tidy(self, tenant: UUID) -> Did:
         at = self._clock()
         async with self._db.tx([tenant]) as tx:
@@ -96,8 +105,9 @@ class Rounds:
             folded = await due.fold_counts(tx, tenant)
             replays = await due.forget_replays(tx, tenant, at - KEPT_FOR, ROWS)
             sessions = await due.forget_sessions(tx, tenant, at - OVER_FOR, ROWS)
-            more = ROWS in (replays, sessions)
-            done = folded + replays + sessions
+            messages = await outbox.forget(tx, tenant, at - SENT_KEPT_FOR, at - DEAD_KEPT_FOR, ROWS)
+            more = ROWS in (replays, sessions) or messages >= ROWS
+            done = folded + replays + sessions + messages
             await due.put_off_tidying(tx, tenant, at if more else at + (BUSY if done else QUIET))
         return Did(done, more=more)
 

@@ -143,7 +143,7 @@ class SignIn:
         async with self._db.tx({tenant}) as tx:
             if await store.slug(tx, tenant) is None:
                 raise TenantNotFound
-            account = await store.account_by_login(tx, tenant, login)
+            account = await store.account_by_login(tx, tenant, login, self._clock())
         verdict = await self._passwords.verify(account.password_hash if account else None, password)
         if account is None or not verdict.right:
             log.info("sign-in refused", extra={"tenant": str(tenant), "address": address})
@@ -167,7 +167,7 @@ class SignIn:
         at, given, following = self._clock(), secret_hash(secret), mint_secret()
         async with self._db.tx({tenant}) as tx:
             session = await store.lock_session(tx, tenant, session_id)
-            account = await store.account(tx, tenant, session.principal) if session else None
+            account = await store.account(tx, tenant, session.principal, at) if session else None
             fits = session is not None and hmac.compare_digest(session.secret_hash, given)
             if session is not None and not fits and hmac.compare_digest(session.previous_hash or b"", given):
                 log.warning("refresh token used twice", extra={"tenant": str(tenant), "session": str(session_id)})
@@ -209,7 +209,7 @@ class SignIn:
             raise InvalidClient
         client = live[0]
         async with self._db.tx({client.tenant}) as tx:
-            account = await store.account(tx, client.tenant, client.principal)
+            account = await store.account(tx, client.tenant, client.principal, self._clock())
             slug = await store.slug(tx, client.tenant)
             await store.used(tx, client.tenant, client.id, at)
         if account is None or slug is None or not account.active:

@@ -1,4 +1,4 @@
-"""What a tenant has settled for itself, as far as the rules ask."""
+"""What a tenant has settled for itself, as far as the door asks."""
 
 from functools import lru_cache
 from typing import Any
@@ -8,25 +8,51 @@ import msgspec
 from msgspec import Struct
 
 from quorate.app.definitions import read_leaves
+from quorate.domain.breakglass import GlassRules
+from quorate.domain.messages import Subscription
 from quorate.domain.workflows import Leaf
 from quorate.store.tx import Tx
 
 
 class Rules(Struct, frozen=True):
-    """May people decide what is their own, and who steps in where nobody can decide."""
+    """May people decide what is their own, who steps in where nobody can decide, who wants to hear of it,
+    and who may break the glass."""
 
     self_approval: bool = False
     fallback: tuple[Leaf, ...] = ()
+    subscriptions: tuple[Subscription, ...] = ()
+    glass: GlassRules = GlassRules()
 
 
 async def rules(tx: Tx) -> dict[UUID, Rules]:
     """Read the rules of the transaction's tenants."""
-    rows = await tx.all("SELECT id, settings FROM tenant WHERE id = ANY ($1)", list(tx.tenants))
-    return {tenant: Rules() for tenant in tx.tenants} | {row["id"]: _rules(row["settings"]) for row in rows}
+    rows = await tx.all(
+        """
+        SELECT t.id, t.settings,
+               (SELECT jsonb_agg(jsonb_build_object('webhook', w.id, 'events', w.events) ORDER BY w.id)
+                  FROM webhook w
+                 WHERE w.tenant_id = t.id AND w.disabled_at IS NULL) AS webhooks
+          FROM tenant t
+         WHERE t.id = ANY ($1)
+        """,
+        list(tx.tenants),
+    )
+    known = {row["id"]: _rules(row["settings"], row["webhooks"]) for row in rows}
+    return {tenant: Rules() for tenant in tx.tenants} | known
 
 
 @lru_cache(maxsize=1024)
-def _rules(settings: bytes) -> Rules:
+def _rules(settings: bytes, webhooks: bytes | None) -> Rules:
     said: dict[str, Any] = msgspec.json.decode(settings)
     leaves, _ = read_leaves(said.get("fallbackApprovers"))
-    return Rules(said.get("selfApproval") is True, leaves)
+    subscriptions = _subscriptions.decode(webhooks) if webhooks else ()
+    glass = msgspec.convert(_camel_to_ours(said.get("breakGlass") or {}), GlassRules)
+    return Rules(said.get("selfApproval") is True, leaves, subscriptions, glass)
+
+
+def _camel_to_ours(said: dict[str, Any]) -> dict[str, Any]:
+    known = {"enabled": "enabled", "groups": "groups", "maxSeconds": "max_seconds", "types": "types"}
+    return {ours: said[theirs] for theirs, ours in known.items() if said.get(theirs) is not None}
+
+
+_subscriptions = msgspec.json.Decoder(tuple[Subscription, ...])

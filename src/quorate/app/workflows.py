@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from quorate.app import authority
 from quorate.app.actor import Actor
 from quorate.app.definitions import show_leaves, show_step
+from quorate.app.tell import tell
 from quorate.domain import refusals as no
 from quorate.domain.permissions import WORKFLOW_READ, WORKFLOW_WRITE
 from quorate.domain.workflows import Leaf, Status, Step, Workflow
@@ -193,7 +194,7 @@ class Workflows:
             address=actor.how.address,
             body=body,
         )
-        await events.add(tx, actor.tenant, [entry])
+        await tell(tx, actor.tenant, [entry], self._new_id)
 
 
 def _found(found: Definition | None, id: UUID) -> Definition:

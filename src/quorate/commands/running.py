@@ -17,7 +17,10 @@ import uvicorn
 import uvloop
 
 from quorate import wiring
+from quorate.app.outgoing import Outgoing
 from quorate.app.rounds import Rounds
+from quorate.app.seal import Sealer, sealer
+from quorate.app.sending import Sending
 from quorate.commands.listening import listening, url
 from quorate.commands.places import as_owner, demand_current, migrated, where
 from quorate.commands.terminal import note, progress
@@ -26,7 +29,8 @@ from quorate.store.database import Database
 from quorate.store.embedded import Embedded
 from quorate.surfaces.http.origin import Origin
 from quorate.surfaces.http.serving import config
-from quorate.workers import clock
+from quorate.workers import clock, courier
+from quorate.workers.courier import Courier
 
 LEAST_DRAIN_S = 1.0
 
@@ -71,7 +75,11 @@ async def _work(
             if settings.database_url is not None and not settings.migrate:
                 await demand_current(owner, f"quorate migrate {where(settings)}")
             await prepare(owner, dsn)
-        async with _rounds(dsn) as rounds, wiring.running(settings, dsn, loops=[lambda: clock.run(rounds)]) as origin:
+        seal = sealer(settings.secret_key, settings.data)
+        async with (
+            _workers(settings, dsn, seal) as loops,
+            wiring.running(settings, dsn, seal=seal, loops=loops) as origin,
+        ):
             server = _Server(config(origin, host=settings.host, port=settings.port, drain_s=settings.drain_seconds))
             await _serve(server, origin, sockets, settings.drain_seconds, stop, lambda: announce(address))
 
@@ -117,12 +125,16 @@ async def _database(settings: Settings, stop: "_Stop") -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def _rounds(dsn: str) -> AsyncIterator[Rounds]:
-    """What the clock worker does, on connections of its own."""
-    db = Database(dsn, role="quorate_worker", size=2)
+async def _workers(settings: Settings, dsn: str, seal: Sealer) -> AsyncIterator[list[wiring.Loop]]:
+    """What goes on beside the calls: the clock worker and the courier, on connections of their own."""
+    db = Database(dsn, role="quorate_worker", size=4)
+    outgoing = Outgoing(allow_private=settings.allow_private_targets)
     try:
-        yield Rounds(db, wiring.now, uuid4)
+        rounds = Rounds(db, wiring.now, uuid4)
+        carrier = Courier(Sending(db, seal, clock=wiring.now, new_id=uuid4), outgoing, wiring.now)
+        yield [lambda: clock.run(rounds), lambda: courier.run(carrier)]
     finally:
+        await outgoing.close()
         await db.close()
 
 

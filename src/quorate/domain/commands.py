@@ -8,18 +8,30 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from quorate.domain.events import Choice, Filing
+from quorate.domain.events import Cause, Choice, Filing, Outcome
 from quorate.domain.evidence import Proof
 from quorate.domain.workflows import Leaf, Route
 
 
 class Submit(Struct, frozen=True):
-    """File a request. `approved_by` names the policy that approves it at once, if one does."""
+    """File a request. `settled` says why it is at its end at once, where a policy or an emergency decides it."""
 
     actor: UUID
     filing: Filing
     route: Route
-    approved_by: str | None = None
+    settled: "Settled | None" = None
+
+
+class Settled(Struct, frozen=True):
+    """A request that nobody need decide: approved or refused by a policy, or approved because the glass was broken.
+
+    `by` names the policy; `note` is what the requester is told.
+    """
+
+    status: Outcome
+    cause: Cause
+    by: str
+    note: str | None = None
 
 
 class Decide(Struct, frozen=True):

@@ -41,6 +41,7 @@ class Cause(enum.StrEnum):
     TIME = "time"
     CANCEL = "cancel"
     POLICY = "policy"
+    BREAK_GLASS = "break_glass"
 
 
 class RequestKind(enum.StrEnum):

@@ -72,8 +72,10 @@ def submit(tenant: UUID, id: UUID, command: do.Submit, people: People, *, at: da
 
     submitted = Submitted(at, filing, command.route)
     request = begin(tenant, id, submitted)
-    if command.approved_by is not None:
-        rest: list[Event] = [ApprovedByPolicy(at, command.approved_by), Closed(at, Outcome.APPROVED, Cause.POLICY)]
+    if (settled := command.settled) is not None:
+        rest: list[Event] = [Closed(at, settled.status, settled.cause, note=settled.note)]
+        if settled.status is Outcome.APPROVED:
+            rest.insert(0, ApprovedByPolicy(at, settled.by))
     else:
         rest = _open(request, 0, people, at)
     return apply_all(request, rest), [submitted, *rest]
@@ -201,7 +203,7 @@ def reassign(request: Request, command: do.Reassign, people: People, *, at: date
     actor, is_administrator = people.person(command.actor), _may(command.actor, WORKFLOW_WRITE, people)
     state = _step_meant(request, command.step)
     say = routing.say(request, state, actor, people)
-    if routing.is_own(request, actor, people) and not people.self_approval:
+    if routing.is_own(request, actor, people) and routing.bars_own(request, people):
         raise no.OwnRequest(request.id)
     if say is None and state.decided_by(actor.human) is None and not is_administrator:
         raise no.NotAnApprover(request.id)
@@ -231,8 +233,12 @@ def comment(request: Request, command: do.Comment, people: People, *, at: dateti
 
 
 def cancel(request: Request, command: do.Cancel, people: People, *, at: datetime) -> list[Event]:
-    """Raises: NotPermitted: neither theirs nor `workflow:write`. AlreadyClosed. Source: native contract (d) 10."""
+    """Raises: NotPermitted: neither theirs nor `workflow:write`. OwnRequest: a review of what one did oneself.
+    AlreadyClosed. Source: native contract (d) 10.
+    """
     actor = people.person(command.actor)
+    if request.filing.is_review and routing.is_own(request, actor, people):
+        raise no.OwnRequest(request.id)
     if not _is_theirs(request, actor, people) and not _may(actor.id, WORKFLOW_WRITE, people):
         raise no.NotPermitted(WORKFLOW_WRITE)
     _must_be_open(request)
@@ -247,7 +253,7 @@ def escalate(request: Request, command: do.Escalate, people: People, *, at: date
     actor = people.person(command.actor)
     if not _may(actor.id, WORKFLOW_WRITE, people):
         raise no.NotPermitted(WORKFLOW_WRITE)
-    if command.to is not None and routing.is_own(request, actor, people) and not people.self_approval:
+    if command.to is not None and routing.is_own(request, actor, people) and routing.bars_own(request, people):
         raise no.OwnRequest(request.id)
     _must_be_open(request)
     to = command.to or request.step.escalate_to
@@ -472,7 +478,7 @@ def _administrator(request: Request, id: UUID, people: People) -> Person:
     actor = people.person(id)
     if not _may(id, WORKFLOW_WRITE, people):
         raise no.NotPermitted(WORKFLOW_WRITE)
-    if routing.is_own(request, actor, people) and not people.self_approval:
+    if routing.is_own(request, actor, people) and routing.bars_own(request, people):
         raise no.OwnRequest(request.id)
     _must_be_open(request)
     return actor

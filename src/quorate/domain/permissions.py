@@ -4,26 +4,32 @@ from collections.abc import Iterable
 from typing import Final
 
 ADMIN: Final = "admin"  # All of them, the ones still to be invented included.
+AUDIT_READ: Final = "audit:read"
+DIRECTORY_READ: Final = "directory:read"
+DIRECTORY_WRITE: Final = "directory:write"
+GRANT_REVOKE: Final = "grant:revoke"
+KEY_WRITE: Final = "key:write"
 REQUEST_APPROVE: Final = "request:approve"
 REQUEST_FOR_OTHERS: Final = "request:for-others"
+WEBHOOK_WRITE: Final = "webhook:write"
 WORKFLOW_READ: Final = "workflow:read"
 WORKFLOW_WRITE: Final = "workflow:write"
 
 KNOWN: Final[frozenset[str]] = frozenset(
     {
         ADMIN,
+        AUDIT_READ,
+        DIRECTORY_READ,
+        DIRECTORY_WRITE,
+        GRANT_REVOKE,
+        KEY_WRITE,
         REQUEST_APPROVE,
         REQUEST_FOR_OTHERS,
+        WEBHOOK_WRITE,
         WORKFLOW_READ,
         WORKFLOW_WRITE,
         "act:for",
-        "audit:read",
-        "directory:read",
-        "directory:write",
-        "grant:revoke",
-        "key:write",
         "policy:write",
-        "webhook:write",
     }
 )
 

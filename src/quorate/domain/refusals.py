@@ -110,6 +110,14 @@ class OwnRequest(Refusal):
     request: UUID | str
 
 
+@dataclass(eq=False)
+class GivesMore(Refusal):
+    """It would give somebody a permission that the caller does not hold."""
+
+    code = "gives_more"
+    permission: str
+
+
 # What state it is in.
 
 
@@ -182,6 +190,23 @@ class StepsFrozen(Refusal):
 
 
 @dataclass(eq=False)
+class NoSuchGrant(Refusal):
+    """No grant of this id in this tenant."""
+
+    code = "no_such_grant"
+    grant: UUID | str
+
+
+@dataclass(eq=False)
+class GrantEnded(Refusal):
+    """The grant has expired or been revoked already. `state` says which."""
+
+    code = "grant_ended"
+    grant: UUID | str
+    state: str
+
+
+@dataclass(eq=False)
 class DuplicateName(Refusal):
     """The name is taken in this tenant."""
 
@@ -190,10 +215,76 @@ class DuplicateName(Refusal):
 
 
 @dataclass(eq=False)
+class LoginTaken(Refusal):
+    """Another user signs in with this."""
+
+    code = "login_taken"
+    login: str
+
+
+@dataclass(eq=False)
+class LastAdministrator(Refusal):
+    """It would leave the tenant without an active user who holds the permission `admin` by right."""
+
+    code = "last_administrator"
+
+
+@dataclass(eq=False)
+class AccountState(Refusal):
+    """The account is in a state that does not allow this. `wanted` is what was attempted."""
+
+    code = "account_state"
+    account: UUID | str
+    status: str
+    wanted: str
+
+
+@dataclass(eq=False)
+class SystemRole(Refusal):
+    """The role belongs to the system: nobody changes or deletes it."""
+
+    code = "system_role"
+    role: UUID | str
+
+
+@dataclass(eq=False)
+class HasChildren(Refusal):
+    """Other resources stand under this one."""
+
+    code = "has_children"
+    resource: UUID | str
+
+
+@dataclass(eq=False)
 class PreconditionFailed(Refusal):
     """The thing has changed since the caller read it."""
 
     code = "precondition_failed"
+
+
+@dataclass(eq=False)
+class BreakGlassForbidden(Refusal):
+    """The glass may not be broken. `why` is one of: disabled, person, beneficiary, target, duration, review."""
+
+    code = "break_glass_forbidden"
+    why: str
+
+
+@dataclass(eq=False)
+class DeniedByPolicy(Refusal):
+    """A policy refuses the access. The request was kept, as rejected; `notices` are what the rules want to be said."""
+
+    code = "denied_by_policy"
+    request: UUID | str
+    notices: tuple[str, ...]
+
+
+@dataclass(eq=False)
+class DurationTooLong(Refusal):
+    """A policy allows the access, but not for so long."""
+
+    code = "duration_too_long"
+    max_seconds: int
 
 
 # What the command itself lacks.
@@ -221,6 +312,15 @@ class OverrideForbidden(Refusal):
 
     code = "override_forbidden"
     request: UUID | str
+
+
+@dataclass(eq=False)
+class BadReference(Refusal):
+    """What a field names cannot stand there. `why` is a sentence for people."""
+
+    code = "bad_reference"
+    field: str
+    why: str
 
 
 @dataclass(eq=False)

@@ -52,7 +52,7 @@ def say(request: Request, state: StepState, actor: Person, people: People, *, ev
     """
     if not people.is_active(actor.id):
         return None
-    allowed = even_own or people.self_approval
+    allowed = even_own or not bars_own(request, people)
     if is_own(request, actor, people) and not allowed:
         return None
     if not state.excluded.isdisjoint((actor.id, actor.human)):
@@ -82,6 +82,11 @@ def _leaves(request: Request, state: StepState, person: Person, actor: Person, p
     )
 
 
+def bars_own(request: Request, people: People) -> bool:
+    """Say whether nobody may decide what is their own: unless the tenant allows it, and never in a review."""
+    return not people.self_approval or request.filing.is_review
+
+
 def is_own(request: Request, person: Person, people: People) -> bool:
     """Say whether the human behind an account is one of those whom the request is by or for."""
     return person.human in askers(request, people)
@@ -99,7 +104,7 @@ def crowd_of(request: Request, state: StepState, people: People) -> Callable[[Le
     def able(leaf: Leaf) -> quorum.Able:
         crowd = people.crowd(leaf, request.beneficiary)
         out = state.excluded
-        if not people.self_approval or leaf.joined is Joined.FALLBACK:
+        if bars_own(request, people) or leaf.joined is Joined.FALLBACK:
             out |= own
         if crowd.is_named:
             return quorum.Able(human for id, human in crowd.humans.items() if human not in out and id not in out)

@@ -116,3 +116,48 @@ async def revoke_credentials(tx: Tx, tenant: UUID, ids: Collection[UUID], at: da
     if rows:
         await directory_changed(tx, tenant)
     return {row["id"] for row in rows}
+
+
+async def keys_of(tx: Tx, tenant: UUID, principal: UUID, limit: int, offset: int) -> tuple[list[StoredCredential], int]:
+    """Read a page of somebody's keys that are not revoked, the newest first, and how many there are in all."""
+    rows = await tx.all(
+        """
+        SELECT id, principal_id, kind, name, client_id, secret_hash, public, sign_count, expires_at, last_used_at,
+               revoked_at, created_at
+          FROM credential
+         WHERE tenant_id = $1 AND principal_id = $2 AND kind = 'key' AND revoked_at IS NULL
+         ORDER BY created_at DESC, id DESC
+         LIMIT $3 OFFSET $4
+        """,
+        tenant,
+        principal,
+        limit,
+        offset,
+    )
+    total = await tx.one(
+        """
+        SELECT count(*) AS total
+          FROM credential
+         WHERE tenant_id = $1 AND principal_id = $2 AND kind = 'key' AND revoked_at IS NULL
+        """,
+        tenant,
+        principal,
+    )
+    assert total is not None, "an aggregate always has a row"
+    return [decoded(StoredCredential, row, "public") for row in rows], total["total"]
+
+
+async def key_of(tx: Tx, tenant: UUID, principal: UUID, id: UUID) -> StoredCredential | None:
+    """Read one of somebody's keys unless it is revoked."""
+    row = await tx.one(
+        """
+        SELECT id, principal_id, kind, name, client_id, secret_hash, public, sign_count, expires_at, last_used_at,
+               revoked_at, created_at
+          FROM credential
+         WHERE tenant_id = $1 AND principal_id = $2 AND id = $3 AND kind = 'key' AND revoked_at IS NULL
+        """,
+        tenant,
+        principal,
+        id,
+    )
+    return None if row is None else decoded(StoredCredential, row, "public")

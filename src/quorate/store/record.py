@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from quorate.domain.grants import Granted, GrantFailed
 from quorate.store.requests import Changes, Held, Key, Progress
 from quorate.store.tx import Tx
 
@@ -23,6 +24,7 @@ async def record(tx: Tx, changes: Changes) -> set[Key]:
     """
     values: list[Any] = [list(tx.tenants)]
     parts: list[str] = []
+    if_so = _IF_SO if changes.grants else "true"
     for part in _PARTS:
         rows = part.rows(changes)
         if rows:
@@ -30,7 +32,9 @@ async def record(tx: Tx, changes: Changes) -> set[Key]:
             places = ", ".join(f"${len(values) + 1 + n}::{kind}[]" for n, kind in enumerate(part.kinds))
             names = ", ".join(part.columns)
             only = "(new.tenant_id, new.request) IN (SELECT tenant_id, id FROM born)" if changes.born else "true"
-            text = part.sql.format(rows=f"unnest({places}) AS new ({names})", if_made=f"(NOT new.is_new OR {only})")
+            text = part.sql.format(
+                rows=f"unnest({places}) AS new ({names})", if_made=f"(NOT new.is_new OR {only})", if_so=if_so
+            )
             parts.append(f"{part.name} AS ({text})")
             values += [list(column) for column in columns]
     if not parts:
@@ -80,6 +84,10 @@ def _state(held: Held) -> tuple[Any, ...]:
     )
 
 
+_IF_SO = (
+    "(new.grant_made IS NULL"
+    " OR new.grant_made = ((new.tenant_id, new.grant_id) IN (SELECT tenant_id, id FROM granted)))"
+)
 _STATE = (
     "status text, progress jsonb, step_index int, current_step int, due_at timestamptz, expires_at timestamptz,"
     " closed_at timestamptz, version int, updated_at timestamptz"
@@ -286,19 +294,115 @@ _PARTS = (
         HAVING sum(delta) <> 0
         """,
     ),
+    # An approval stands even if what it was for has gone meanwhile: then no grant is made, and history says so.
+    _Part(
+        "granted",
+        "tenant_id uuid, id uuid, request uuid, is_new bool, principal_id uuid, target_type text, target_id uuid,"
+        " target_name text, starts_at timestamptz, ends_at timestamptz",
+        lambda changes: [
+            (
+                one.grant.tenant,
+                one.grant.id,
+                one.grant.request,
+                one.is_new,
+                one.grant.holder,
+                one.grant.target.type,
+                one.grant.target.id,
+                one.grant.target.name,
+                one.grant.starts_at,
+                one.grant.ends_at,
+            )
+            for one in changes.grants
+        ],
+        """
+        INSERT INTO access_grant (tenant_id, id, request_id, principal_id, target_type, target_id, target_name,
+                                  starts_at, ends_at)
+        SELECT tenant_id, id, request, principal_id, target_type, target_id, target_name, starts_at, ends_at
+          FROM {rows}
+         WHERE {if_made}
+           AND EXISTS (SELECT FROM principal p WHERE p.tenant_id = ANY ($1) AND p.tenant_id = new.tenant_id
+                          AND p.id = new.principal_id AND p.status <> 'inactive' AND p.deleted_at IS NULL)
+           AND CASE new.target_type
+               WHEN 'role' THEN EXISTS (SELECT FROM role t WHERE t.tenant_id = ANY ($1)
+                    AND t.tenant_id = new.tenant_id AND t.id = new.target_id AND t.deleted_at IS NULL)
+               WHEN 'group' THEN EXISTS (SELECT FROM user_group t WHERE t.tenant_id = ANY ($1)
+                    AND t.tenant_id = new.tenant_id AND t.id = new.target_id AND t.deleted_at IS NULL)
+               ELSE EXISTS (SELECT FROM resource t WHERE t.tenant_id = ANY ($1)
+                    AND t.tenant_id = new.tenant_id AND t.id = new.target_id AND t.deleted_at IS NULL)
+               END
+        RETURNING tenant_id, id
+        """,
+    ),
+    _Part(
+        "grant_timed",
+        "tenant_id uuid, id uuid, due_at timestamptz",
+        lambda changes: [
+            (one.grant.tenant, one.grant.id, one.grant.ends_at) for one in changes.grants if one.grant.ends_at
+        ],
+        """
+        INSERT INTO timer (tenant_id, kind, subject_id, due_at)
+        SELECT tenant_id, 'grant', id, due_at
+          FROM {rows}
+         WHERE (new.tenant_id, new.id) IN (SELECT tenant_id, id FROM granted)
+        """,
+    ),
+    _Part(
+        "grant_happened",
+        "tenant_id uuid, id uuid, request uuid, is_new bool, command_id uuid, at timestamptz, actor_id uuid,"
+        " surface text, made jsonb, failed jsonb",
+        lambda changes: [
+            (
+                one.grant.tenant,
+                one.grant.id,
+                one.grant.request,
+                one.is_new,
+                one.command,
+                one.grant.starts_at,
+                one.actor,
+                one.surface,
+                _encode(Granted(one.grant.starts_at, one.grant)),
+                _encode(GrantFailed(one.grant.starts_at, one.grant)),
+            )
+            for one in changes.grants
+        ],
+        """
+        INSERT INTO event (tenant_id, subject_kind, subject_id, seq, command_id, command_seq, at, type, actor_id,
+                           surface, body)
+        SELECT new.tenant_id, 'grant', new.id, 1, new.command_id, 0, new.at,
+               CASE WHEN g.id IS NULL THEN 'GrantFailed' ELSE 'Granted' END, new.actor_id, new.surface,
+               CASE WHEN g.id IS NULL THEN new.failed ELSE new.made END
+          FROM {rows}
+          LEFT JOIN granted g ON g.tenant_id = new.tenant_id AND g.id = new.id
+         WHERE {if_made}
+        """,
+    ),
     _Part(
         "owed",
         "tenant_id uuid, id uuid, kind text, request uuid, is_new bool, event_type text, body jsonb,"
-        " due_at timestamptz",
+        " due_at timestamptz, webhook_id uuid, grant_id uuid, grant_made bool",
         lambda changes: [
-            (one.tenant, one.id, one.kind, one.request, one.is_new, one.event_type, one.body, one.due_at)
+            (
+                one.tenant,
+                one.id,
+                one.kind,
+                one.request,
+                one.is_new,
+                one.event_type,
+                one.body,
+                one.due_at,
+                one.webhook,
+                one.grant,
+                one.grant_made,
+            )
             for one in changes.messages
         ],
         """
-        INSERT INTO outbox (tenant_id, id, kind, subject_kind, subject_id, event_type, body, due_at, created_at)
-        SELECT tenant_id, id, kind, 'request', request, event_type, body, due_at, due_at
+        INSERT INTO outbox (tenant_id, id, kind, subject_kind, subject_id, event_type, body, due_at, created_at,
+                            webhook_id)
+        SELECT tenant_id, id, kind, CASE WHEN grant_id IS NULL THEN 'request' ELSE 'grant' END,
+               coalesce(grant_id, request), event_type, body, due_at, due_at, webhook_id
           FROM {rows}
-         WHERE {if_made}
+         WHERE {if_made} AND {if_so}
         """,
     ),
 )

@@ -14,6 +14,7 @@ from asyncpg import Record
 from msgspec import Struct
 
 from quorate.domain.events import Event, Filing, Outcome
+from quorate.domain.grants import Grant
 from quorate.domain.requests import Request, StepState
 from quorate.domain.workflows import Route
 from quorate.store.tx import Tx
@@ -96,8 +97,21 @@ class Counted(Struct, frozen=True):
     delta: int
 
 
+class Given(Struct, frozen=True):
+    """A grant to make, with the command that history shall know it by."""
+
+    grant: Grant
+    is_new: bool
+    command: UUID
+    actor: UUID | None = None
+    surface: str | None = None
+
+
 class Message(Struct, frozen=True):
-    """Something the world is owed because of an event. `body` is what it says, as JSON; `webhook` whom it is for."""
+    """Something the world is owed because of an event. `body` is what it says, as JSON; `webhook` whom it is for.
+
+    With `grant`, it is about a grant of this batch, and is owed only if that was made (or was not: `grant_made`).
+    """
 
     tenant: UUID
     id: UUID
@@ -108,6 +122,8 @@ class Message(Struct, frozen=True):
     body: bytes
     due_at: datetime
     webhook: UUID | None = None
+    grant: UUID | None = None
+    grant_made: bool | None = None
 
 
 class Changes(Struct):
@@ -125,6 +141,7 @@ class Changes(Struct):
     timers_gone: list[tuple[UUID, str, UUID]] = []
     counts: list[Counted] = []
     messages: list[Message] = []
+    grants: list[Given] = []
 
 
 _progress_of = msgspec.json.Decoder(Progress)

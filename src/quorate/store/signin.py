@@ -28,7 +28,8 @@ class Credential(Struct, frozen=True):
 class Account(Struct, frozen=True):
     """A principal as signing in sees it; `permissions` are those of its roles and, of a service, its own.
 
-    `active` says whether it may act: it is active, not deleted, and so is a service's owner.
+    `active` says whether it may act: it is active, not deleted, and so is a service's owner. `until`: when the first
+    of the grants behind its roles ends, and it must be read again.
     """
 
     tenant: UUID
@@ -44,6 +45,7 @@ class Account(Struct, frozen=True):
     password_stamp: UUID | None
     roles: tuple[str, ...]
     permissions: frozenset[str]
+    until: datetime | None = None
 
     def __repr__(self) -> str:
         return f"Account(tenant={self.tenant}, id={self.id})"  # The hash stays out of logs.
@@ -89,16 +91,16 @@ async def slug(tx: Tx, tenant: UUID) -> str | None:
     return None if row is None else str(row["slug"])
 
 
-async def account(tx: Tx, tenant: UUID, key: UUID) -> Account | None:
-    """Read an account by id, deleted or not; None when there never was one in this tenant."""
-    row = await tx.one(_ACCOUNT + "WHERE p.tenant_id = $1 AND p.id = $2", tenant, key)
+async def account(tx: Tx, tenant: UUID, key: UUID, at: datetime) -> Account | None:
+    """Read an account by id as it is at a moment, deleted or not; None when there never was one in this tenant."""
+    row = await tx.one(_ACCOUNT + "WHERE p.tenant_id = $1 AND p.id = $2", tenant, key, at)
     return None if row is None else _account(row)
 
 
-async def account_by_login(tx: Tx, tenant: UUID, login: str) -> Account | None:
-    """Read a live user by login, whatever its case."""
+async def account_by_login(tx: Tx, tenant: UUID, login: str, at: datetime) -> Account | None:
+    """Read a live user by login, whatever its case, as they are at a moment."""
     row = await tx.one(
-        _ACCOUNT + "WHERE p.tenant_id = $1 AND lower(p.login) = lower($2) AND p.deleted_at IS NULL", tenant, login
+        _ACCOUNT + "WHERE p.tenant_id = $1 AND lower(p.login) = lower($2) AND p.deleted_at IS NULL", tenant, login, at
     )
     return None if row is None else _account(row)
 
@@ -215,16 +217,20 @@ SELECT p.tenant_id, p.id, p.kind = 'service' AS is_service, p.status,
                   AND o.status = 'active' AND o.deleted_at IS NULL)) AS active,
        p.login, p.name, p.email, p.name_parts, p.password_hash, p.password_stamp,
        ARRAY(
-           SELECT held.name
-             FROM role_member m
+           SELECT DISTINCT held.name
+             FROM role_holder m
              JOIN role held ON held.tenant_id = m.tenant_id AND held.id = m.role_id AND held.deleted_at IS NULL
-            WHERE m.tenant_id = p.tenant_id AND m.principal_id = p.id
+            WHERE m.tenant_id = p.tenant_id AND m.principal_id = p.id AND m.starts_at <= $3 AND m.ends_at > $3
             ORDER BY held.name) AS roles,
        p.permissions || ARRAY(
            SELECT unnest(held.permissions)
-             FROM role_member m
+             FROM role_holder m
              JOIN role held ON held.tenant_id = m.tenant_id AND held.id = m.role_id AND held.deleted_at IS NULL
-            WHERE m.tenant_id = p.tenant_id AND m.principal_id = p.id) AS permissions
+            WHERE m.tenant_id = p.tenant_id AND m.principal_id = p.id AND m.starts_at <= $3 AND m.ends_at > $3
+           ) AS permissions,
+       (SELECT min(g.ends_at) FROM access_grant g
+         WHERE g.tenant_id = p.tenant_id AND g.principal_id = p.id AND g.target_type = 'role'
+           AND g.revoked_at IS NULL AND g.ends_at > $3) AS until
   FROM principal p
 """
 

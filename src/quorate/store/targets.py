@@ -1,6 +1,7 @@
 """What can be asked for, and the workflows that could govern it, read inside the transaction that files a request."""
 
 from collections.abc import Collection
+from datetime import datetime
 from uuid import UUID
 
 import msgspec
@@ -118,6 +119,24 @@ async def workflows(tx: Tx, keys: Collection[Key]) -> dict[Key, Workflow]:
         [key.id for key in keys],
     )
     return {Key(row["tenant_id"], row["id"]): workflow(row) for row in rows}
+
+
+async def overdue_reviews(tx: Tx, accounts: Collection[Key], before: datetime) -> set[Key]:
+    """Name the accounts with a break-glass access whose review has been open since before a moment."""
+    rows = await tx.all(
+        """
+        SELECT DISTINCT tenant_id, requester_id
+          FROM request
+         WHERE tenant_id = ANY ($1)
+           AND (tenant_id, requester_id) IN (SELECT * FROM unnest($2::uuid[], $3::uuid[]))
+           AND status = 'pending' AND kind = 'generic' AND created_at <= $4 AND filing @> '{"is_review": true}'
+        """,
+        list(tx.tenants),
+        [key.tenant for key in accounts],
+        [key.id for key in accounts],
+        before,
+    )
+    return {Key(row["tenant_id"], row["requester_id"]) for row in rows}
 
 
 def workflow(row: Record) -> Workflow:

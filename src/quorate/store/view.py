@@ -110,8 +110,9 @@ WITH asked AS (
 SELECT 'person' AS what, p.tenant_id, p.id, p.kind = 'service' AS is_service,
        p.status = 'active' AND p.deleted_at IS NULL AS active, p.name, p.email, p.owner_id, p.manager_id, mine.roles,
        ARRAY(SELECT g.id::text
-               FROM group_member m JOIN user_group g ON g.tenant_id = m.tenant_id AND g.id = m.group_id
-              WHERE m.tenant_id = p.tenant_id AND m.principal_id = p.id AND g.deleted_at IS NULL) AS groups,
+               FROM group_holder m JOIN user_group g ON g.tenant_id = m.tenant_id AND g.id = m.group_id
+              WHERE m.tenant_id = p.tenant_id AND m.principal_id = p.id AND m.starts_at <= $2 AND m.ends_at > $2
+                AND g.deleted_at IS NULL) AS groups,
        p.permissions || coalesce(mine.permissions, '{}') AS permissions,
        ARRAY(SELECT d.from_id FROM delegated d WHERE d.tenant_id = p.tenant_id AND d.to_id = p.id) AS delegators,
        p.password_stamp, factor.ids, factor.sign_counts, NULL::bigint AS members
@@ -121,12 +122,14 @@ SELECT 'person' AS what, p.tenant_id, p.id, p.kind = 'service' AS is_service,
        SELECT array_agg(name) FILTER (WHERE name IS NOT NULL) AS roles,
               array_agg(permission) FILTER (WHERE permission IS NOT NULL) AS permissions
          FROM (SELECT unnest(ARRAY[r.name, r.id::text]) AS name, NULL AS permission
-                 FROM role_member m JOIN role r ON r.tenant_id = m.tenant_id AND r.id = m.role_id
-                WHERE m.tenant_id = p.tenant_id AND m.principal_id = p.id AND r.deleted_at IS NULL
+                 FROM role_holder m JOIN role r ON r.tenant_id = m.tenant_id AND r.id = m.role_id
+                WHERE m.tenant_id = p.tenant_id AND m.principal_id = p.id AND m.starts_at <= $2 AND m.ends_at > $2
+                  AND r.deleted_at IS NULL
                UNION ALL
                SELECT NULL, unnest(r.permissions)
-                 FROM role_member m JOIN role r ON r.tenant_id = m.tenant_id AND r.id = m.role_id
-                WHERE m.tenant_id = p.tenant_id AND m.principal_id = p.id AND r.deleted_at IS NULL) held) mine
+                 FROM role_holder m JOIN role r ON r.tenant_id = m.tenant_id AND r.id = m.role_id
+                WHERE m.tenant_id = p.tenant_id AND m.principal_id = p.id AND m.starts_at <= $2 AND m.ends_at > $2
+                  AND r.deleted_at IS NULL) held) mine
  CROSS JOIN LATERAL (
        SELECT array_agg(c.id ORDER BY c.id) AS ids, array_agg(c.sign_count ORDER BY c.id) AS sign_counts
          FROM credential c
@@ -152,12 +155,14 @@ SELECT 'crowd', c.tenant_id, NULL, NULL, NULL, c.kind, c.value, NULL, NULL, NULL
           AND (p.owner_id IS NULL OR (o.status = 'active' AND o.deleted_at IS NULL))
           AND p.id IN (
               SELECT gm.principal_id
-                FROM user_group g JOIN group_member gm ON gm.tenant_id = g.tenant_id AND gm.group_id = g.id
+                FROM user_group g JOIN group_holder gm ON gm.tenant_id = g.tenant_id AND gm.group_id = g.id
                WHERE c.kind = 'group' AND g.tenant_id = c.tenant_id AND g.id = c.group_id AND g.deleted_at IS NULL
+                 AND gm.starts_at <= $2 AND gm.ends_at > $2
               UNION ALL
               SELECT rm.principal_id
-                FROM role r JOIN role_member rm ON rm.tenant_id = r.tenant_id AND rm.role_id = r.id
+                FROM role r JOIN role_holder rm ON rm.tenant_id = r.tenant_id AND rm.role_id = r.id
                WHERE r.tenant_id = c.tenant_id AND r.deleted_at IS NULL
+                 AND rm.starts_at <= $2 AND rm.ends_at > $2
                  AND ((c.kind = 'role' AND c.value IN (r.name, r.id::text))
                    OR (c.kind = 'holder' AND r.permissions && ARRAY[c.value, 'admin']))
               UNION ALL

@@ -179,7 +179,9 @@ def everything() -> dict[str, Any]:
                 "name": "base",
                 "maxDurationSeconds": 14400,
                 "approvalMode": "require",
-                "cedar": "permit(p, a, r);\n// x\n",
+                "description": "Who may have what",
+                "notificationChannel": "#security",
+                "cedar": "permit(principal, action, resource);\n// x\n",
             }
         ],
         "operations": [
@@ -408,6 +410,62 @@ async def test_names_that_lead_nowhere_are_all_reported_with_their_lines(desk: D
     assert await desk.owner.across("SELECT 1 FROM tenant_by($1, NULL)", desk.slug) == []
 
 
+async def test_a_policy_that_cannot_be_kept_is_refused_with_its_lines(desk: Desk) -> None:
+    text = f"""tenants:
+- slug: {desk.slug}
+  settings: {{jitsudo: {{resourceTypes: [k8s_namespace]}}}}
+  policies:
+  - name: known
+    cedar: permit(principal, action, resource is K8sNamespace);
+  - name: unknown
+    cedar: |
+      // Lines are counted from the first.
+      permit(principal, action, resource is K8sCluster);
+
+      permit(principal, action);
+  - name: long
+    cedar: "//{"x" * 65_536}"
+"""
+    with pytest.raises(Problems) as raised:
+        await desk.apply(text)
+
+    lines = raised.value.lines()
+    unread = "line 4, column 1: this policy is missing the `resource` variable in the scope"
+    assert lines == [
+        f"tenant.yaml:8: tenants[0].policies[1].cedar: {unread}",
+        "tenant.yaml:14: tenants[0].policies[2].cedar: must be at most 65536 characters",
+    ]
+    with pytest.raises(Problems) as raised:
+        await desk.apply(text.split("  - name: long")[0].replace("permit(principal, action);", ""))
+    unknown = raised.value.lines()
+    assert all(one.startswith("tenant.yaml:8: tenants[0].policies[1].cedar: line 2, column ") for one in unknown)
+    assert any("K8sCluster" in one for one in unknown)
+
+
+async def test_a_tenant_has_room_for_so_many_policies_and_so_much_text(desk: Desk) -> None:
+    def text(policies: list[dict[str, str]]) -> str:
+        return json.dumps({"tenants": [{"slug": desk.slug, "policies": policies}]})
+
+    with pytest.raises(Problems, match=r"tenants\[0\]\.policies: there would be 501, more than 500"):
+        await desk.apply(text([{"name": f"p{number}", "cedar": ""} for number in range(501)]))
+    with pytest.raises(Problems, match=r"tenants\[0\]\.policies: all texts together would have more than 524288 char"):
+        await desk.apply(text([{"name": f"p{number}", "cedar": "//" + "x" * 60_000} for number in range(9)]))
+
+
+async def test_durations_of_a_policy_must_fit_together_with_what_is_there(desk: Desk) -> None:
+    def text(durations: str) -> str:
+        return f"""tenants:
+- slug: {desk.slug}
+  policies:
+  - {{name: base, cedar: "", {durations}}}
+"""
+
+    await desk.apply(text("maxDurationSeconds: 60"))
+
+    with pytest.raises(Problems, match="more than maxDurationSeconds, 60"):
+        await desk.apply(text("defaultDurationSeconds: 61"))
+
+
 async def test_pruning_takes_out_of_use_what_a_section_does_not_name(desk: Desk) -> None:
     boss = ANA | {"roles": ["admins"], "keys": [{"name": "k"}]}
     roles = [{"name": "admins", "permissions": ["admin"]}]
@@ -501,3 +559,30 @@ async def test_the_demo_file_can_be_applied_over_and_over(owner: Database, passw
     assert [tenant.slug for tenant in first.tenants] == ["acme", "olympia"]
     assert first.minted == []
     assert (await apply(owner, file, order)).lines() == ["nothing to change"]
+
+
+async def test_an_account_that_the_file_deactivates_loses_what_was_granted_to_it(desk: Desk) -> None:
+    ana, request, role = uuid4(), uuid4(), uuid4()
+    user = {"id": str(ana), "login": "ana@acme.example", "name": "Ana"}
+    await desk.apply(users=[user], roles=[{"id": str(role), "name": "auditors"}])
+    [(tenant,)] = await desk.rows("SELECT id FROM tenant")
+    await desk.file(RequestToFile(tenant=tenant, id=request, kind="generic", requester=ana))
+    async with desk.owner.tx([tenant]) as tx:
+        await tx.run(
+            """
+            INSERT INTO access_grant (tenant_id, id, request_id, principal_id, target_type, target_id, target_name,
+                                      starts_at)
+            VALUES ($1, $2, $2, $3, 'role', $4, 'auditors', $5)
+            """,
+            tenant,
+            request,
+            ana,
+            role,
+            AT,
+        )
+
+    await desk.apply(users=[{**user, "status": "suspended"}])
+    assert await desk.rows("SELECT revoked_at FROM access_grant") == [(None,)]
+    await desk.apply(users=[{**user, "status": "inactive"}])
+
+    assert await desk.rows("SELECT revoked_at, reason FROM access_grant") == [(AT, "the account was deactivated")]

@@ -28,8 +28,8 @@ Body = dict[str, Any]
 class Story:
     """The people, what they can ask for, and how they call. `clock` is the server's."""
 
-    def __init__(self, origin: Origin, clock: Clock, tenant: UUID, elsewhere: UUID) -> None:
-        self.origin, self.clock, self.tenant, self.elsewhere = origin, clock, tenant, elsewhere
+    def __init__(self, origin: Origin, clock: Clock, db: Database, tenant: UUID, elsewhere: UUID) -> None:
+        self.origin, self.clock, self.db, self.tenant, self.elsewhere = origin, clock, db, tenant, elsewhere
         self.ids = {name: uuid4() for name in (*PEOPLE, "olu", "bot")}
         self.keys: dict[str, str] = {}
         self.security, self.auditors, self.manager, self.database = uuid4(), uuid4(), uuid4(), uuid4()
@@ -115,7 +115,7 @@ def error(answer: httpx.Response) -> tuple[int, str]:
 @asynccontextmanager
 async def told(origin: Origin, clock: Clock, db: Database, tenant: UUID, elsewhere: UUID) -> AsyncIterator[Story]:
     """Put everybody into the database and connect them."""
-    story = Story(origin, clock, tenant, elsewhere)
+    story = Story(origin, clock, db, tenant, elsewhere)
     await _fill(story, db)
     async with AsyncExitStack() as stack:
         transport = httpx.ASGITransport(app=origin)

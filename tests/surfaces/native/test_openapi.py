@@ -10,6 +10,7 @@ from quorate.surfaces.http.routing import Paths
 from quorate.surfaces.native.api import surface
 from tests.app.directory import PASSWORD
 from tests.surfaces.native.story import Story, by, by_security
+from tests.surfaces.native.tour import directory
 
 
 async def document(story: Story) -> Any:
@@ -111,6 +112,10 @@ async def everything(story: Story) -> None:
     await story.post("mona", f"/approvals/{task}/decide", {"decision": "approve"})
     await story.post("ada", f"/access-requests/{request}/approve")
     await story.call("rhea", "POST", f"/access-requests/{request}/cancel")
+    [grant] = (await story.get("rhea", "/grants"))["grants"]
+    await story.get("rhea", f"/users/{story.ids['rhea']}/access")
+    await story.get("rhea", f"/grants/{grant['id']}")
+    await story.post("rhea", f"/grants/{grant['id']}/revoke")
     other = (await story.request())["id"]
     await story.post("ada", f"/access-requests/{other}/reject", {"reason": "no"})
     third = (await story.request("mona", forUserId=str(story.ids["rhea"])))["id"]
@@ -120,6 +125,31 @@ async def everything(story: Story) -> None:
     await story.post("ada", f"/workflows/{made}/deactivate")
     await story.workflow(by_security())
     await story.call("ada", "DELETE", f"/workflows/{made}")
+    await rules(story)
+    await directory(story)
+
+
+async def rules(story: Story) -> None:
+    """Call the routes of policies and webhooks."""
+    body = {"name": "Base", "cedar": '@id("all") permit(principal, action, resource);'}
+    policy = (await story.post("ada", "/policies", body, 201))["id"]
+    await story.call("ada", "POST", "/policies", body)
+    await story.call("ada", "POST", "/policies", {"name": "Bad", "cedar": "permit"})
+    await story.get("rita", "/policies")
+    await story.get("rita", f"/policies/{policy}")
+    await story.post("ada", "/policies/evaluate", {"resourceType": "role", "resourceId": str(story.auditors)})
+    await story.call("ada", "PUT", f"/policies/{policy}", {"enabled": False, "maxDurationSeconds": 60})
+    await story.call("ada", "DELETE", f"/policies/{policy}", headers={"If-Match": '"old"'})
+    await story.call("ada", "DELETE", f"/policies/{policy}")
+
+    desk = {"name": "desk", "url": "https://desk.acme.example/", "events": ["*"]}
+    hook = f"/webhooks/{(await story.post('ada', '/webhooks', desk, 201))['id']}"
+    await story.workflow()
+    await story.get("ada", "/webhooks")
+    await story.get("ada", hook)
+    owed = (await story.get("ada", f"{hook}/deliveries"))["deliveries"]
+    await story.post("ada", f"{hook}/deliveries/{owed[0]['id']}/replay")
+    await story.call("ada", "DELETE", hook)
 
 
 def misfits(value: Any, schema: Any, schemas: Any, path: str) -> Any:

@@ -19,7 +19,7 @@ for module in pkgutil.walk_packages(quorate.app.__path__, "quorate.app."):
 
 def instance(kind: type[Refusal]) -> Refusal:
     """Make one with facts of the declared types, or text where several are possible."""
-    values: dict[str, Any] = {"bool": True, "int": 1}
+    values: dict[str, Any] = {"bool": True, "int": 1, "tuple": ()}
     return kind(*(values.get(str(getattr(one.type, "__name__", one.type)), "x") for one in fields(kind)))  # type: ignore[arg-type]  # Every refusal is a dataclass.
 
 

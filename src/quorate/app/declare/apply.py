@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 import asyncpg
 from msgspec import Struct
 
+from quorate.app import grants
 from quorate.app.declare.names import Names
 from quorate.app.declare.plan import plan
 from quorate.app.declare.report import FiledRequest, Report, TenantReport
@@ -146,7 +147,7 @@ async def _write(owner: Database, file: File, tenant: TenantEntry, secrets: Secr
             async with owner.tx([look.id]) as tx:
                 await declare.lock(tx, tenant.slug)
                 made = await _plan_inside(tx, file, tenant, secrets, look, order)
-                await _put(tx, made)
+                await _put(tx, made, order)
                 await _trace(tx, made, order)
         except CommitUnknown:
             unsure = made
@@ -177,7 +178,7 @@ async def _plan_inside(tx: Tx, file: File, tenant: TenantEntry, secrets: Secrets
     return made
 
 
-async def _put(tx: Tx, made: Plan) -> None:
+async def _put(tx: Tx, made: Plan, order: Order) -> None:
     rows, of = made.rows, made.tenant
     if rows.tenant:
         await tenants.put_tenants(tx, [rows.tenant])
@@ -185,6 +186,8 @@ async def _put(tx: Tx, made: Plan) -> None:
         await declare.put_workflows(tx, of, rows.workflows)
     if rows.principals:
         await people.put_principals(tx, of, rows.principals)
+        gone = [one.id for one in rows.principals if one.status == "inactive" or one.deleted_at is not None]
+        await grants.revoke_all(tx, of, gone, made.at, "the account was deactivated", order.mint)
     if rows.passwords:
         await people.put_passwords(tx, of, rows.passwords, made.at)
     if rows.roles:

@@ -26,8 +26,15 @@ def text(reader: Reader, value: object, path: str) -> str:
     return "" if value == "" else _quoted(reader, value, path, MAX_TEXT)
 
 
-def long_text(reader: Reader, value: object, path: str) -> str:
-    return _quoted(reader, value, path, 100_000)
+def cedar(reader: Reader, value: object, path: str) -> str:
+    """The text of a policy, exactly as written, so that its lines count as they stand there. It may be empty."""
+    if not isinstance(value, str):
+        reader.wrong(path, "must be text: put it in quotes")
+    elif not is_storable(value):
+        reader.wrong(path, "has characters that are no text")
+    else:
+        return value
+    return ""
 
 
 def secret(reader: Reader, value: object, path: str) -> str:

@@ -4,8 +4,12 @@ from collections.abc import Mapping
 from typing import Any, Final
 from uuid import UUID
 
+import msgspec
 from msgspec.structs import replace
 
+from quorate.app.cedar.check import check
+from quorate.app.cedar.policies import MAX_CHARACTERS, MAX_POLICIES
+from quorate.app.cedar.schema import Vocabulary, vocabulary
 from quorate.app.declare.draft import Draft
 from quorate.app.declare.names import values
 from quorate.app.declare.schema import Entry
@@ -31,6 +35,8 @@ _POLICY_BODY: Final = (
     "defaultDurationSeconds",
     "approvalMode",
     "approvalTimeoutSeconds",
+    "notificationChannel",
+    "description",
     "cedar",
 )
 
@@ -39,8 +45,11 @@ def plan_rules(draft: Draft) -> None:
     """Plan workflows, policies and operations."""
     for entry in draft.entries("workflows"):
         _workflow(draft, entry, draft.names.ids[entry.path])
+    known = _vocabulary(draft)
     for entry in draft.entries("policies"):
-        _policy(draft, entry, draft.names.ids[entry.path])
+        _policy(draft, entry, draft.names.ids[entry.path], known)
+    if draft.rows.policies:
+        _leave_room(draft)
     for entry in draft.entries("operations"):
         _operation(draft, entry, draft.names.ids[entry.path])
     for workflow in draft.pruned("workflows", draft.state.workflows):
@@ -90,7 +99,25 @@ def _workflow(draft: Draft, entry: Entry, id: UUID) -> None:
         draft.rows.workflows.append(replace(new, version=version, activated_at=activated_at, updated_at=draft.at))
 
 
-def _policy(draft: Draft, entry: Entry, id: UUID) -> None:
+def _vocabulary(draft: Draft) -> Vocabulary:
+    """The words that Cedar texts may use, once the file is applied. What operations add is never wrong."""
+    tenant = draft.rows.tenant or draft.state.tenant
+    return vocabulary(msgspec.json.encode(tenant.settings) if tenant else b"{}")
+
+
+def _leave_room(draft: Draft) -> None:
+    """Hold all policies of the tenant, as they will be, to the bounds that the API has for them."""
+    after = {**draft.state.policies, **{one.id: one for one in draft.rows.policies}}
+    characters = sum(len(one.body.get("cedar") or "") for one in after.values())
+    if len(after) > MAX_POLICIES:
+        draft.wrong(f"{draft.entry.path}.policies", f"there would be {len(after)}, more than {MAX_POLICIES}")
+    if characters > MAX_CHARACTERS:
+        draft.wrong(
+            f"{draft.entry.path}.policies", f"all texts together would have more than {MAX_CHARACTERS} characters"
+        )
+
+
+def _policy(draft: Draft, entry: Entry, id: UUID, known: Vocabulary) -> None:
     old = draft.state.policies.get(id)
     if old is None and entry.said.get("cedar") is None:
         draft.wrong(entry.path, "cedar is needed for a new policy")
@@ -99,6 +126,12 @@ def _policy(draft: Draft, entry: Entry, id: UUID) -> None:
     body = dict(base.body) | {key: entry.said[key] for key in _POLICY_BODY if key in entry.said}
     found["body"] = {key: value for key, value in body.items() if value is not None}
     new = replace(base, **found)
+    default, most = new.body.get("defaultDurationSeconds"), new.body.get("maxDurationSeconds")
+    if old is not None and default is not None and most is not None and default > most:
+        draft.wrong(entry.path, f"defaultDurationSeconds would be {default}, more than maxDurationSeconds, {most}")
+    for problem in check(entry.said.get("cedar") or "", known).problems:
+        where = "" if problem.line is None else f"line {problem.line}, column {problem.column}: "
+        draft.wrong(f"{entry.path}.cedar", f"{where}{problem.message}")
     changed = [key for key in _POLICY_BODY if dict(base.body).get(key) != new.body.get(key)]
     if draft.compare(entry, old, new, {"body": ", ".join(changed)}):
         draft.rows.policies.append(replace(new, updated_at=draft.at))

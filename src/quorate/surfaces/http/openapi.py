@@ -17,6 +17,12 @@ from quorate.surfaces.http.surface import Route, Surface, Who
 _REF = "#/components/schemas/{name}"
 _FORM = "application/x-www-form-urlencoded"
 _SIGNED_IN = (401, 403)
+_TAG = '(W/)?"[^"]*"'
+_HEADERS: Mapping[str, Any] = {
+    "Idempotency-Key": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$"},
+    "If-Match": {"type": "string", "pattern": rf"^(\*|{_TAG}( *, *{_TAG})*)$"},
+    "X-Tenant-ID": {"type": "string", "format": "uuid"},
+}
 
 
 def document(surface: Surface[Any]) -> dict[str, Any]:
@@ -76,7 +82,7 @@ def _operation(surface: Surface[Any], route: Route[Any], schemas: Mapping[int, A
         ),
         *_query(route.query),
         *(
-            {"name": name, "in": "header", "description": about, "schema": {"type": "string"}}
+            {"name": name, "in": "header", "description": about, "schema": _HEADERS.get(name, {"type": "string"})}
             for name, about in route.headers.items()
         ),
     ]
@@ -84,10 +90,10 @@ def _operation(surface: Surface[Any], route: Route[Any], schemas: Mapping[int, A
         operation["parameters"] = given
     if route.body is not None:
         media = _FORM if route.body_is_form else JSON
-        operation["requestBody"] = {
-            "required": not route.body_optional,
-            "content": {media: {"schema": schemas[id(route.body)]}},
-        }
+        content = {"schema": schemas[id(route.body)]}
+        if route.example is not None:
+            content["example"] = route.example
+        operation["requestBody"] = {"required": not route.body_optional, "content": {media: content}}
     operation["responses"] = _responses(surface, route, schemas)
     return operation
 
@@ -107,7 +113,7 @@ def _responses(surface: Surface[Any], route: Route[Any], schemas: Mapping[int, A
         success["content"] = {JSON: {"schema": schemas[id(route.answer)]}}
     responses = {str(route.status): success}
     errors = set(route.errors) | (set() if route.who is Who.ANYONE else set(_SIGNED_IN))
-    if route.body is not None or route.query is not None:
+    if route.body is not None or route.query is not None or route.headers:
         errors.add(400)
     for status in sorted(errors):
         responses[str(status)] = {"description": _phrase(status)}

@@ -45,6 +45,7 @@ class Route(Generic[S]):
         path: a template, the surface's base left out: `/workflows/{id}/activate`.
         who: `Who`, or the permission the caller must hold; looked at before the handler runs.
         body, query: the structs the handler reads; None for none. For the OpenAPI document.
+        example: a body as a caller would send it, for the OpenAPI document.
         answer: the struct of a success, of this `status`.
         errors: the statuses a caller must expect beside what every route may answer.
     """
@@ -57,6 +58,7 @@ class Route(Generic[S]):
     body: Any = None
     body_optional: bool = False
     body_is_form: bool = False
+    example: Any = None
     query: Any = None
     answer: Any = None
     status: int = 200

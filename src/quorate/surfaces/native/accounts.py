@@ -3,13 +3,14 @@
 Source: native contract b.7.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
+from uuid import UUID
 
 from msgspec import Struct
 from starlette.responses import Response
 
-from quorate.app.me import Me
+from quorate.app.me import Me, Principal
 from quorate.app.signin import SignedIn
 from quorate.surfaces.http.answering import moment
 from quorate.surfaces.http.problems import BadInput
@@ -115,23 +116,31 @@ def _tokens(opened: SignedIn) -> TokensShown:
 
 
 def _me(http: Call, found: Me) -> MeShown:
-    account = found.principal
     return MeShown(
-        id=str(account.id),
-        tenant_id=str(http.actor.tenant),
-        email=account.email,
-        display_name=account.name,
-        roles=found.roles,
-        permissions=found.permissions,
-        status=account.status,
-        preferences=dict(account.preferences),
-        mfa_enabled=found.has_second_factor,
-        metadata=dict(account.metadata),
-        manager_id=str(account.manager_id) if account.manager_id else None,
-        created_at=moment(account.created_at),
-        updated_at=moment(account.updated_at),
-        **_name_parts(account.name_parts or {}),
+        **account_shown(http.actor.tenant, found.principal, found.roles, found.permissions, mfa=found.has_second_factor)
     )
+
+
+def account_shown(
+    tenant: UUID, account: Principal, roles: Sequence[str], permissions: Sequence[str], *, mfa: bool
+) -> dict[str, Any]:
+    """Give the keys of `MeShown`, which other accounts are shown with too."""
+    return {
+        "id": str(account.id),
+        "tenant_id": str(tenant),
+        "email": account.email,
+        "display_name": account.name,
+        "roles": tuple(roles),
+        "permissions": tuple(permissions),
+        "status": account.status,
+        "preferences": dict(account.preferences),
+        "mfa_enabled": mfa,
+        "metadata": dict(account.metadata),
+        "manager_id": str(account.manager_id) if account.manager_id else None,
+        "created_at": moment(account.created_at),
+        "updated_at": moment(account.updated_at),
+        **_name_parts(account.name_parts or {}),
+    }
 
 
 def _name_parts(parts: Mapping[str, Any]) -> dict[str, str | None]:

@@ -1,6 +1,6 @@
 """The native surface: its table of routes, and the surface made of it.
 
-Source: native contract b.3–b.8. The routes of the directory, grants and webhooks join this table with their issues.
+Source: native contract b.3–b.8.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,8 +12,22 @@ from quorate.app.passing import PASSING
 from quorate.domain.permissions import WORKFLOW_READ, WORKFLOW_WRITE
 from quorate.surfaces.http.signin import by_bearer
 from quorate.surfaces.http.surface import Route, Surface, Who
-from quorate.surfaces.native import accounts, approvals, executions, instances, requests, shapes, shown, workflows
+from quorate.surfaces.native import (
+    accounts,
+    approvals,
+    executions,
+    grants,
+    instances,
+    requests,
+    shapes,
+    shown,
+    workflows,
+)
 from quorate.surfaces.native.calls import IDEMPOTENCY, patient
+from quorate.surfaces.native.examples import example_of
+from quorate.surfaces.native.routes_accounts import ACCOUNTS
+from quorate.surfaces.native.routes_directory import DIRECTORY
+from quorate.surfaces.native.routes_rules import POLICIES, WEBHOOKS
 from quorate.surfaces.native.services import SURFACE, Call, Services
 from quorate.surfaces.native.shown import Done, Ok
 from quorate.surfaces.native.words import ErrorShown, TryAgain, words
@@ -27,7 +41,11 @@ def surface(services: Services) -> Surface[Services]:
     """Make the surface."""
     return Surface(
         SURFACE,
-        [replace(route, handler=patient(route.handler), tag=tag) for tag, table in TABLES.items() for route in table],
+        [
+            replace(route, handler=patient(route.handler), tag=tag, example=example_of(route.body))
+            for tag, table in TABLES.items()
+            for route in table
+        ],
         services=services,
         words=words,
         sign_in=_sign_in,
@@ -337,10 +355,45 @@ _APPROVALS: Final[Table] = (
     ),
 )
 
+_GRANTS: Final[Table] = (
+    _route(
+        "GET",
+        "/grants",
+        grants.list_all,
+        "List grants: one's own, or all with workflow:read",
+        query=grants.GrantFilter,
+        answer=Ok[grants.GrantList],
+    ),
+    _route("GET", "/grants/{id}", grants.read, "Read a grant", answer=Ok[grants.GrantShown], errors=(404,)),
+    _route(
+        "POST",
+        "/grants/{id}/revoke",
+        grants.revoke,
+        "Give a grant back, or take it away",
+        body=grants.Revocation,
+        body_optional=True,
+        answer=Done,
+        errors=(404, 409),
+    ),
+    _route(
+        "GET",
+        "/users/{id}/access",
+        grants.access,
+        "Read what somebody has now, by right and by grants",
+        answer=Ok[grants.AccessList],
+        errors=(404,),
+    ),
+)
+
 TABLES: Final[Mapping[str, Table]] = {
     "Accounts": _ACCOUNTS,
     "Workflows": _WORKFLOWS,
     "Workflow instances": _INSTANCES,
     "Access requests": _REQUESTS,
     "Approvals": _APPROVALS,
+    "Grants": _GRANTS,
+    "Policies": POLICIES,
+    "Webhooks": WEBHOOKS,
+    **ACCOUNTS,
+    **DIRECTORY,
 }

@@ -10,7 +10,6 @@ from starlette.responses import Response
 from quorate.app.filing import AskAccess
 from quorate.app.requests import ACCESS
 from quorate.domain.events import Choice, Commented
-from quorate.domain.refusals import NotPermitted
 from quorate.surfaces.http.reading import query
 from quorate.surfaces.native import shown
 from quorate.surfaces.native.calls import body_and_key, given, said
@@ -32,12 +31,16 @@ from quorate.surfaces.native.shown import PendingList, RequestList
 
 async def create(http: Call) -> Response:
     asked, key = await body_and_key(http, NewRequest)
-    if asked.break_glass:
-        raise NotPermitted("break-glass")
 
     done = await http.services.requests.ask(
         http.actor,
-        AskAccess(asked.resource_type, asked.resource_id.strip(), asked.justification, asked.lasting),
+        AskAccess(
+            asked.resource_type,
+            asked.resource_id.strip(),
+            asked.justification,
+            asked.lasting,
+            breaks_glass=asked.break_glass is True,
+        ),
         asked.for_user_id,
         key,
     )

@@ -248,6 +248,11 @@ def as_id(text: str) -> UUID:
         return uuid4()
 
 
+def as_id_if_said(text: str | UnsetType | None) -> UUID | UnsetType | None:
+    """Read an id that may be left out, or be null."""
+    return as_id(text) if isinstance(text, str) else text
+
+
 def unless_blank(text: str | None) -> str | None:
     """Text of nothing but blanks says nothing. Source: native contract (d) 42."""
     return text if text and text.strip() else None

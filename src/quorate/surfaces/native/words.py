@@ -10,6 +10,7 @@ from msgspec import UNSET, Struct, UnsetType
 from starlette.responses import Response
 
 from quorate.app.actor import NotSignedIn, OtherTenant
+from quorate.app.keyring import TooManyKeys
 from quorate.app.limits import TooOften
 from quorate.app.signin import (
     AccountNotVerified,
@@ -19,7 +20,9 @@ from quorate.app.signin import (
     InvalidScope,
     TenantNotFound,
 )
+from quorate.app.webhooks import BadWebhook, NoSuchWebhook, TooManyWebhooks
 from quorate.domain import refusals as no
+from quorate.domain.policy import BadPolicy, NoSuchPolicy
 from quorate.domain.refusals import Refusal
 from quorate.surfaces.http.answering import answer
 from quorate.surfaces.http.problems import (
@@ -100,13 +103,35 @@ def _evidence(missing: no.EvidenceMissing) -> list[Detail]:
     return found
 
 
-_DONE: Final = {"activate": "activated", "deactivate": "deactivated", "delete": "deleted"}
+def _mistakes(bad: BadPolicy) -> list[Detail]:
+    return [
+        Detail(one.message if one.line is None else f"line {one.line}, column {one.column}: {one.message}", one.path)
+        for one in bad.problems
+    ]
+
+
+_DONE: Final = {
+    "activate": "activated",
+    "deactivate": "deactivated",
+    "delete": "deleted",
+    "suspend": "suspended",
+    "reactivate": "reactivated",
+}
 _WHY_NOT: Final = {
     "requester": "is whom the request is by or for",
     "inactive": "is no active user",
     "approver": "is an approver of this step already",
     "decided": "has decided in this step",
     "no_say": "has no say in this step",
+}
+
+_SHUT: Final = {
+    "disabled": "this tenant does not allow it",
+    "person": "this account may not",
+    "beneficiary": "it is for oneself only",
+    "target": "not for this",
+    "duration": "not for so long",
+    "review": "an earlier one still waits for its review",
 }
 
 FACES: Final[Mapping[type[Problem] | type[Refusal], Face]] = {
@@ -131,26 +156,50 @@ FACES: Final[Mapping[type[Problem] | type[Refusal], Face]] = {
     AccountNotVerified: Face(403, "ACCOUNT_NOT_VERIFIED", "This account is not active yet"),
     TenantNotFound: Face(404, "TENANT_NOT_FOUND", "The tenant does not exist, or X-Tenant-ID must name one"),
     TooOften: Face(429, "RATE_LIMIT_EXCEEDED", "Too many attempts; please come again later"),
+    no.GivesMore: _forbidden(lambda lacks: f"Nobody gives a permission they do not hold: {lacks.permission}"),
     # What it is about.
     no.NoSuchRequest: _absent("This request or approval"),
     no.NotAnApprover: _absent("This request or approval"),  # Others' tasks are hidden; b.6.
     no.NoSuchWorkflow: _absent("The workflow"),
     no.NoSuchTarget: Face(404, "RESOURCE_NOT_FOUND", lambda sought: f"The {sought.type} does not exist in this tenant"),
     no.NoSuchUser: _absent("The user"),
+    no.NoSuchGrant: _absent("The grant"),
+    NoSuchPolicy: _absent("The policy"),
+    NoSuchWebhook: _absent("This webhook or delivery"),
     no.OwnRequest: _forbidden("Nobody decides what is their own request"),
     # What state it is in.
     no.AlreadyDecided: _conflict("A decision has already been recorded"),
     no.AlreadyClosed: _conflict(
         lambda closed: "This is no longer pending" if closed.status == "pending" else f"This is already {closed.status}"
     ),
+    no.GrantEnded: _conflict(lambda ended: f"This grant is already {ended.state}"),
     no.DuplicateRequest: _conflict("There is a pending request for the same resource already"),
     no.KeyReused: _conflict("This Idempotency-Key was used for another request"),
     no.WorkflowState: _conflict(
         lambda wrong: f"A workflow that is {wrong.status} cannot be {_DONE.get(wrong.wanted, wrong.wanted)}"
     ),
     no.WorkflowInUse: _conflict("Requests are still pending in this workflow"),
-    no.DuplicateName: Face(409, "DUPLICATE_NAME", lambda taken: f"There is a workflow named {taken.name!r} already"),
+    no.DuplicateName: Face(409, "DUPLICATE_NAME", lambda taken: f"The name {taken.name!r} is taken already"),
+    no.LoginTaken: _conflict(lambda taken: f"Another user signs in as {taken.login!r}"),
+    no.LastAdministrator: _conflict("This would leave the tenant without an administrator"),
+    no.AccountState: _conflict(
+        lambda wrong: f"An account that is {wrong.status} cannot be {_DONE.get(wrong.wanted, wrong.wanted)}"
+    ),
+    no.SystemRole: _conflict("This role belongs to the system and cannot be changed"),
+    no.HasChildren: _conflict("Other resources stand under this one"),
     no.PreconditionFailed: Face(412, "PRECONDITION_FAILED", "This has changed since you read it"),
+    TooManyKeys: _conflict(lambda full: f"An account has at most {full.most} keys that are good"),
+    TooManyWebhooks: _conflict(lambda full: f"A tenant has at most {full.most} webhooks"),
+    no.BreakGlassForbidden: _forbidden(lambda shut: f"The glass may not be broken: {_SHUT.get(shut.why, shut.why)}"),
+    no.DeniedByPolicy: Face(
+        403, "FORBIDDEN", "A policy refuses this", lambda denied: [Detail(notice) for notice in denied.notices]
+    ),
+    no.DurationTooLong: Face(
+        400,
+        "VALIDATION_ERROR",
+        "A policy allows this, but not for so long",
+        lambda asked: [Detail(f"must be at most {asked.max_seconds} seconds", "duration")],
+    ),
     no.OverrideForbidden: _forbidden("No administrator may pass this step"),
     no.CannotEscalate: _conflict("This step cannot be escalated, or has been already"),
     no.RemindedRecently: _conflict("The approvers were reminded less than an hour ago"),
@@ -161,6 +210,11 @@ FACES: Final[Mapping[type[Problem] | type[Refusal], Face]] = {
         "The workflow has a step that passes by time, which is not allowed for what carries permissions"
     ),
     # What the call lacks.
+    BadPolicy: Face(400, "VALIDATION_ERROR", "The policy cannot be kept so", _mistakes),
+    BadWebhook: Face(400, "VALIDATION_ERROR", "The webhook is not valid", lambda bad: [Detail(bad.why, bad.field)]),
+    no.BadReference: Face(
+        400, "VALIDATION_ERROR", "The request is not valid", lambda bad: [Detail(bad.why, bad.field)]
+    ),
     no.CommentRequired: _invalid("This step wants a note with this decision", "note"),
     no.EvidenceMissing: Face(403, "FORBIDDEN", "This approval needs evidence that is missing or wrong", _evidence),
     no.CannotReassign: Face(
