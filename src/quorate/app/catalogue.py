@@ -1,5 +1,6 @@
 """Roles, groups and resources: read, made, changed and deleted, and who is in them."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Any, ClassVar, Generic, Literal, TypeVar
@@ -74,7 +75,7 @@ class ResourceFields(Struct, frozen=True, kw_only=True):
     attributes: dict[str, Any] | UnsetType = UNSET
 
 
-class _Catalogue(Generic[Row]):
+class _Catalogue(ABC, Generic[Row]):
     """What the three have in common. Reading needs `directory:read`, all else `directory:write`."""
 
     noun: ClassVar[Literal["role", "group", "resource"]]
@@ -167,8 +168,9 @@ class _Catalogue(Generic[Row]):
             is_name = taken.constraint_name != "one_live_group_per_external_id"
             raise no.DuplicateName(row.name if is_name else str(of_others)) from None
 
+    @abstractmethod
     async def _put(self, tx: Tx, tenant: UUID, rows: Collection[Row]) -> None:
-        raise NotImplementedError
+        """Write rows of this kind."""
 
     def _shown(self, row: Row) -> dict[str, Any]:
         """What history keeps of one."""
