@@ -174,6 +174,7 @@ class _Lane:
     async def _drive(self) -> None:
         try:
             while self._line:
+                await asyncio.sleep(0)  # Whoever was just answered may ask again, and then comes along at once.
                 await self._answer([self._line.popleft() for _ in range(min(MOST, len(self._line)))])
         finally:
             self._driver = None
