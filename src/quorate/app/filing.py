@@ -19,7 +19,7 @@ from quorate.domain import routing
 from quorate.domain.breakglass import REVIEW_WITHIN, GlassRules, duration_allowed
 from quorate.domain.events import Cause, Duration, Filing, RequestKind, Target
 from quorate.domain.events import Outcome as Ending
-from quorate.domain.grants import span
+from quorate.domain.grants import lasting, span
 from quorate.domain.people import People
 from quorate.domain.permissions import REQUEST_FOR_OTHERS, WORKFLOW_WRITE, allows
 from quorate.domain.policy import Outcome, Verdict
@@ -222,14 +222,10 @@ def _duration(asked: Duration | None, outcome: Outcome | None) -> Duration | Non
     most_s = outcome.max_duration_seconds
     if asked is None:
         usual_s = outcome.default_duration_seconds or most_s
-        return _seconds(min(usual_s, most_s or usual_s)) if usual_s else None
+        return lasting(min(usual_s, most_s or usual_s)) if usual_s else None
     if most_s is not None and span(asked).total_seconds() > most_s:
         raise no.DurationTooLong(most_s)
     return asked
-
-
-def _seconds(count: int) -> Duration:
-    return Duration(count // 3600, "hours") if count % 3600 == 0 else Duration(count, "seconds")
 
 
 def _settled(outcome: Outcome | None, workflow: Workflow | None) -> do.Settled | None:

@@ -50,7 +50,7 @@ def parser() -> ArgumentParser:
     """Everything the command line understands."""
     top = ArgumentParser(
         prog="quorate",
-        description="May this happen? Requests, approvals by quorum, grants that end, and a history that proves it.",
+        description="May this happen? Requests, approvals by quorum, grants that end, and a history of it all.",
         epilog="Every option may also be set as a variable (--drain-seconds is QUORATE_DRAIN_SECONDS): "
         "docs/configuration.md.",
     )

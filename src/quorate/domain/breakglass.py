@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from quorate.domain import refusals as no
 from quorate.domain.events import Duration, Filing, RequestKind, Target
-from quorate.domain.grants import span
+from quorate.domain.grants import lasting, span
 from quorate.domain.people import LAST_RESORT, Person
 from quorate.domain.workflows import Route, Step, any_one_of
 
@@ -61,7 +61,7 @@ def duration_allowed(
     for why, is_refused in refused.items():
         if is_refused:
             raise no.BreakGlassForbidden(why)
-    return duration or Duration(rules.max_seconds, "seconds")
+    return duration or lasting(rules.max_seconds)
 
 
 def review_of(request: UUID, filing: Filing) -> tuple[Filing, Route]:

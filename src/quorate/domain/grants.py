@@ -86,6 +86,11 @@ def span(duration: Duration) -> timedelta:
     return timedelta(**{duration.unit: duration.value})
 
 
+def lasting(seconds: int) -> Duration:
+    """Say so many seconds as people ask for them: in hours where that is exact."""
+    return Duration(seconds // 3600, "hours") if seconds % 3600 == 0 else Duration(seconds, "seconds")
+
+
 def revoke(grant: Grant, actor: UUID, reason: str | None, people: People, *, at: datetime) -> GrantRevoked:
     """Work out what giving a grant back, or taking it away, brings about.
 
