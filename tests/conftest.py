@@ -6,12 +6,18 @@ from collections.abc import AsyncIterator
 from uuid import UUID, uuid4
 
 import pytest
+from hypothesis import settings
 
 from quorate.store.database import Database
 from quorate.store.embedded import Embedded
 from tests.domain.seen import SEEN
 from tests.programs import closing_line
 from tests.store.servers import OWNER, Server, debian_15
+
+# Where a change is judged, the same examples are tried every time; elsewhere every run tries new ones.
+settings.register_profile("steady", derandomize=True)
+if os.environ.get("CI"):
+    settings.load_profile("steady")
 
 
 @pytest.fixture(scope="session")

@@ -183,6 +183,15 @@ def free_table(reader: Reader, value: object, path: str) -> dict[str, Any]:
     return found
 
 
+def public_key(reader: Reader, value: object, path: str) -> dict[str, str]:
+    """A public key as a JWK: every member is text. Source: RFC 7517."""
+    found = free_table(reader, value, path)
+    for key, item in found.items():
+        if not isinstance(item, str):
+            reader.wrong(f"{path}.{key}", "must be text")
+    return found
+
+
 def headers(reader: Reader, value: object, path: str) -> dict[str, str]:
     found = free_table(reader, value, path)
     for key, item in found.items():

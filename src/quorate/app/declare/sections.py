@@ -19,6 +19,7 @@ from quorate.app.declare.fields import (
     moment,
     name,
     permission,
+    public_key,
     secret,
     slug,
     span,
@@ -82,7 +83,7 @@ _SECRETS: Mapping[str, Field] = {"secret": secret, "secretHash": _secret_hash, "
 _KEYS = each(table({"name": name, "id": uuid, "expiresAt": moment, **_SECRETS}, "name"))
 _CLIENTS = each(table({"id": name, "name": name, "expiresAt": moment, **_SECRETS}))
 _PASSKEYS = each(
-    table({"name": name, "id": base64url, "publicKey": free_table, "signCount": whole(0, 2**32 - 1)}, "id", "publicKey")
+    table({"name": name, "id": base64url, "publicKey": public_key, "signCount": whole(0, 2**32 - 1)}, "id", "publicKey")
 )
 
 SETTINGS: Final[Mapping[str, Field]] = {
