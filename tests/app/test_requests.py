@@ -8,7 +8,7 @@ import pytest
 from quorate.app.actor import Actor, How
 from quorate.app.limits import Attempts, TooOften
 from quorate.app.orders import Done
-from quorate.app.requests import ACCESS, Evidence, Requests
+from quorate.app.requests import ACCESS, Evidence, OpenStep, Requests
 from quorate.app.verify import Passwords
 from quorate.domain.events import Choice, Decided, RequestKind
 from quorate.domain.evidence import Demand
@@ -80,6 +80,19 @@ async def test_the_right_password_is_remembered_with_the_decision(desk: Desk) ->
     assert decided.showed_password
     assert not decided.showed_second_factor
     assert PASSWORD not in str(done)
+
+
+async def test_the_open_step_of_a_request_is_decided_without_naming_its_task(desk: Desk) -> None:
+    asked = await desk.asked()
+    about = OpenStep(asked.request.id)
+
+    with pytest.raises(EvidenceMissing):
+        await desk.requests.decide(desk.actor(desk.company.ana), about, Choice.APPROVE, None, WRONG)
+    with pytest.raises(NotAnApprover):
+        await desk.requests.decide(desk.actor(desk.company.ben), about, Choice.APPROVE, None)
+    done = await desk.requests.decide(desk.actor(desk.company.ana), about, Choice.APPROVE, "by id", RIGHT)
+
+    assert (done.request.id, done.request.status) == (asked.request.id, "approved")
 
 
 async def test_a_wrong_password_is_refused_before_the_door(desk: Desk) -> None:

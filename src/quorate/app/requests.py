@@ -26,7 +26,7 @@ from quorate.domain import routing
 from quorate.domain.events import Cause, Choice, Closed, Outcome, Overridden, RequestKind
 from quorate.domain.evidence import Proof
 from quorate.domain.permissions import REQUEST_FOR_OTHERS, WORKFLOW_READ, WORKFLOW_WRITE
-from quorate.domain.requests import Request
+from quorate.domain.requests import Request, StepState
 from quorate.store import overrides, signin, tasks
 from quorate.store import requests as store
 from quorate.store.database import Database
@@ -34,7 +34,7 @@ from quorate.store.history import Past
 from quorate.store.requests import Key
 from quorate.store.tx import Tx
 
-__all__ = ["ACCESS", "EVERY_KIND", "NO_EVIDENCE", "Evidence", "Past", "Requests"]
+__all__ = ["ACCESS", "EVERY_KIND", "NO_EVIDENCE", "Evidence", "OpenStep", "Past", "Requests"]
 
 EVERY_KIND: Final = frozenset(RequestKind)
 ACCESS: Final = frozenset({RequestKind.ACCESS})
@@ -51,6 +51,12 @@ class Evidence(Struct, frozen=True):
 
 
 NO_EVIDENCE: Final = Evidence()
+
+
+class OpenStep(Struct, frozen=True):
+    """The step of a request that is open: what is decided where requests and not tasks have ids."""
+
+    of: UUID
 
 
 class Requests:
@@ -95,22 +101,26 @@ class Requests:
     async def decide(
         self,
         actor: Actor,
-        task: UUID,
+        about: UUID | OpenStep,
         choice: Choice,
         note: str | None,
         evidence: Evidence = NO_EVIDENCE,
         idempotency: Idempotency | None = None,
+        *,
+        may_refuse_own: bool = False,
     ) -> Done:
-        """Decide in the step whose task this is.
+        """Decide in a step: the one whose task this is, or a request's open one. `may_refuse_own`: see `do.Decide`.
 
         Raises: as `lifecycle.decide`; NoSuchRequest, KeyReused; TooOften: too many passwords were tried;
             EvidenceMissing: evidence came that is wrong, or of a kind we cannot check.
         """
         proof = None
-        if choice is Choice.APPROVE and evidence != NO_EVIDENCE and await self._may_decide(actor, task):
+        if choice is Choice.APPROVE and evidence != NO_EVIDENCE and await self._may_decide(actor, about):
             proof = await self._verified(actor, evidence)
-        command = do.Decide(actor.principal, choice, note, proof=proof)
-        return await self._take(actor, command, task=task, idempotency=idempotency)
+        command = do.Decide(actor.principal, choice, note, proof=proof, may_refuse_own=may_refuse_own)
+        if isinstance(about, OpenStep):
+            return await self._take(actor, command, request=about.of, idempotency=idempotency)
+        return await self._take(actor, command, task=about, idempotency=idempotency)
 
     async def override(
         self,
@@ -222,15 +232,14 @@ class Requests:
             raise no.NoSuchRequest(id)
         return found.request
 
-    async def _may_decide(self, actor: Actor, task: UUID) -> bool:
+    async def _may_decide(self, actor: Actor, about: UUID | OpenStep) -> bool:
         """Look, cheaply, whether a decision could count at all. The door says why not."""
         async with self._db.tx({actor.tenant}) as tx:
-            found = await tasks.read(tx, actor.tenant, task)
+            found = await _step(tx, actor.tenant, about)
             if found is None:
                 return False
-            request, index = found[0].request, found[1]
-            state = request.opened(index)
-            if state is None or state is not request.current or not request.is_open:
+            request, state = found
+            if state is not request.current or not request.is_open:
                 return False
             people = await people_of(tx, actor.principal, [request], self._clock())
             person = people.person(actor.principal)
@@ -257,6 +266,18 @@ class Requests:
         if account is None or not verdict.right:
             raise no.EvidenceMissing(password=True, second_factor=False)
         return Proof(password_stamp=account.password_stamp)
+
+
+async def _step(tx: Tx, tenant: UUID, about: UUID | OpenStep) -> tuple[Request, StepState] | None:
+    if isinstance(about, OpenStep):
+        held = (await store.load(tx, [about.of])).get(Key(tenant, about.of))
+        return (held.request, held.request.current) if held is not None and held.request.walk else None
+    found = await tasks.read(tx, tenant, about)
+    if found is None:
+        return None
+    request, index = found[0].request, found[1]
+    state = request.opened(index)
+    return (request, state) if state is not None else None
 
 
 async def _account_of(tx: Tx, actor: Actor, at: datetime) -> signin.Account | None:
