@@ -1,5 +1,7 @@
 """Requests that nobody need decide, over HTTP: an emergency, and what a policy approves or refuses."""
 
+from datetime import datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -70,4 +72,36 @@ async def test_a_policy_approves_or_refuses_at_once(story: Story, cedar: str, st
         assert answer.json()["error"]["details"] == [{"message": "Ask the board"}]
     else:
         assert events == ["approved"]
-        assert answer.json()["data"]["duration"] == {"value": 5400, "unit": "seconds"}
+        made = answer.json()["data"]
+        assert (made["duration"], made["durationSeconds"]) == ({"value": 1, "unit": "hours"}, 5400)
+
+
+@pytest.mark.parametrize(
+    ("lasts_s", "shown", "seconds"),
+    [
+        (60, {"value": 1, "unit": "hours"}, 60),
+        (3599, {"value": 1, "unit": "hours"}, 3599),
+        (3600, {"value": 1, "unit": "hours"}, None),
+        (10_799, {"value": 2, "unit": "hours"}, 10_799),
+        (172_800, {"value": 48, "unit": "hours"}, None),
+    ],
+)
+async def test_a_span_that_a_policy_chose_is_shown_in_hours_and_the_access_ends_to_the_second(
+    story: Story, lasts_s: int, shown: dict[str, Any], seconds: int | None
+) -> None:
+    cedar = '@approval_mode("auto") permit(principal, action, resource);'
+    await story.post("ada", "/policies", {"name": "base", "defaultDurationSeconds": lasts_s, "cedar": cedar}, 201)
+
+    made = await story.request()
+
+    read = await story.get("rhea", f"/access-requests/{made['id']}")
+    [listed] = (await story.get("rhea", "/access-requests/my-requests"))["requests"]
+    for one in (made, read, listed):
+        assert (one["duration"], one.get("durationSeconds")) == (shown, seconds)
+        assert moment(one["accessExpiresAt"]) - moment(one["decidedAt"]) == timedelta(seconds=lasts_s)
+    [grant] = (await story.get("rhea", "/grants"))["grants"]
+    assert moment(grant["endsAt"]) - moment(grant["startsAt"]) == timedelta(seconds=lasts_s)
+
+
+def moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)

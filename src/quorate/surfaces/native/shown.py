@@ -4,7 +4,7 @@ Source: native contract b.1–b.8; (d) 27–30.
 """
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any, Generic, Literal, Protocol, TypeVar
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from quorate.app.definitions import show_leaves, show_step
 from quorate.app.search import Approver, Task
 from quorate.app.workflows import Definition
 from quorate.domain.events import Decided, Duration, Outcome, Overridden, RequestKind
+from quorate.domain.grants import span
 from quorate.domain.requests import Request
 from quorate.surfaces.http.answering import moment, moment_or_none
 from quorate.surfaces.native.steps import LEAVES_SCHEMA, STEP_SCHEMA
@@ -115,12 +116,15 @@ class InstanceShown(Struct, frozen=True, rename="camel"):
 
 
 class DurationShown(Struct, frozen=True, rename="camel"):
-    value: int
-    unit: str
+    value: Annotated[int, Meta(ge=1)]
+    unit: Literal["hours", "days"]
 
 
 class RequestMade(Struct, frozen=True, rename="camel"):
-    """An access request as filing it answers. The last four keys, and `forUserId`, are ours."""
+    """An access request as filing it answers. The keys from `decisionNote` on are ours.
+
+    `durationSeconds` is there where `duration` cannot say it exactly.
+    """
 
     id: Id
     requester_id: Id
@@ -138,6 +142,7 @@ class RequestMade(Struct, frozen=True, rename="camel"):
     decided_at: Moment | None
     access_expires_at: Moment | None
     for_user_id: Id | UnsetType = UNSET
+    duration_seconds: int | UnsetType = UNSET
 
 
 class RequestShown(RequestMade, frozen=True, rename="camel", kw_only=True):
@@ -334,7 +339,7 @@ def _request(one: Request, at: datetime, override: Overridden | None = None) -> 
         "justification": filing.justification,
         "status": one.shown_at(at).value,
         "workflow_instance_id": str(one.id),
-        "duration": None if filing.duration is None else DurationShown(filing.duration.value, filing.duration.unit),
+        **_duration(filing.duration),
         "created_at": moment(one.created_at),
         "updated_at": _updated(one, at),
         "decision_note": note,
@@ -343,6 +348,18 @@ def _request(one: Request, at: datetime, override: Overridden | None = None) -> 
         "access_expires_at": moment_or_none(_access_ends_at(one)),
         "for_user_id": UNSET if filing.beneficiary == filing.requester else _text(filing.beneficiary),
     }
+
+
+def _duration(asked: Duration | None) -> dict[str, Any]:
+    """Show a duration in days or whole hours, at least one. Where that is not exact the truth stands beside it."""
+    if asked is None:
+        return {"duration": None}
+    if asked.unit == "days":
+        return {"duration": DurationShown(asked.value, "days")}
+    seconds = int(span(asked).total_seconds())
+    hours, rest = divmod(seconds, 3600)
+    shown = {"duration": DurationShown(max(hours, 1), "hours")}
+    return shown | {"duration_seconds": seconds} if rest else shown
 
 
 def _latest_decision(
@@ -365,11 +382,6 @@ def _access_ends_at(one: Request) -> datetime | None:
     if one.status is not Outcome.APPROVED or one.closed_at is None or one.filing.duration is None:
         return None
     return one.closed_at + span(one.filing.duration)
-
-
-def span(asked: Duration) -> timedelta:
-    """Give a duration as a span of time."""
-    return timedelta(**{asked.unit: asked.value})
 
 
 def _updated(one: Request, at: datetime) -> str:
