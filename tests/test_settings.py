@@ -35,6 +35,8 @@ def test_a_blank_variable_counts_as_unset() -> None:
         ("QUORATE_PUBLIC_URL", "keys.acme.example"),
         ("QUORATE_PUBLIC_URL", "https://user@keys.acme.example"),
         ("QUORATE_LOG_FORMAT", "xml"),
+        ("QUORATE_SURFACES", "native,nobody"),
+        ("QUORATE_SURFACES", ","),
     ],
 )
 def test_a_bad_value_is_one_line_that_names_the_variable(variable: str, value: str) -> None:

@@ -5,10 +5,11 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 
 import httpx
+import pytest
 
 from quorate import wiring
 from quorate.app.verify import Passwords
-from quorate.settings import Settings
+from quorate.settings import SURFACES, Settings
 from quorate.store.database import Database
 from quorate.surfaces.http.origin import Origin
 from tests.app.directory import CHEAP, SEALER, a_key, a_user
@@ -37,6 +38,28 @@ async def test_a_running_server_says_that_it_is_ready(postgres: Server) -> None:
         token = await client.post("/oauth/token", data={"grant_type": "client_credentials"})
         assert token.json() == {"error": "invalid_client"}
         assert (await client.get("/api/v1/nothing")).json()["error"]["code"] == "RESOURCE_NOT_FOUND"
+    passwords.close()
+
+
+def test_the_settings_know_every_surface_there_is() -> None:
+    assert tuple(wiring.SURFACES) == SURFACES
+
+
+@pytest.mark.parametrize("left_out", SURFACES)
+async def test_the_paths_of_a_surface_that_is_switched_off_are_unknown(postgres: Server, left_out: str) -> None:
+    dsn, passwords = postgres.admin(await postgres.migrated()), Passwords(CHEAP)
+    settings = Settings(surfaces=tuple(name for name in SURFACES if name != left_out))
+    gone = wiring.SURFACES[left_out](None)  # type: ignore[arg-type]  # It is described, and never called.
+    async with wiring.running(settings, dsn, seal=SEALER, passwords=passwords) as origin, calling(origin) as client:
+        kept = {(one.base + route.path, route.method) for one in origin.surfaces for route in one.routes}
+        for route in gone.routes:
+            path = gone.base + route.path
+            if not any(path == known for known, _ in kept):
+                answer = await client.request(route.method, path.replace("{", "").replace("}", ""))
+                assert answer.status_code == 404, path
+        assert (await client.get(f"/openapi/{left_out}.json")).status_code == 404
+        for name in settings.surfaces:
+            assert (await client.get(f"/openapi/{name}.json")).json()["openapi"].startswith("3.1")
     passwords.close()
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 PREFIX = "QUORATE_"
+SURFACES = ("native",)  # Every face there is; `wiring` builds them.
 
 
 class BadSetting(Exception):
@@ -73,6 +74,13 @@ def _word_of(*words: str) -> Callable[[str], str]:
     return read
 
 
+def _surfaces(text: str) -> tuple[str, ...]:
+    words = tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+    if not words or not set(words) <= set(SURFACES):
+        raise ValueError("want some of " + ", ".join(SURFACES))
+    return words
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything an operator may set. Unset means the default."""
@@ -96,6 +104,12 @@ class Settings:
         "addresses and networks whose X-Forwarded-* headers count; `unix` for unix sockets",
         default=("127.0.0.0/8", "::1/128"),
         read=_networks,
+        unit="comma-separated",
+    )
+    surfaces: tuple[str, ...] = option(
+        "which APIs to answer; the paths of one that is left out are unknown",
+        default=SURFACES,
+        read=_surfaces,
         unit="comma-separated",
     )
     lanes: int = option("batches that may be in flight at once in this process", default=2, least=1, most=64)

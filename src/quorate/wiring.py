@@ -3,13 +3,14 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 from uuid import UUID, uuid4
 
 from quorate.app.audit import Audit
+from quorate.app.cases import UseCases
 from quorate.app.catalogue import Groups, Resources, Roles
 from quorate.app.cedar.policies import Policies
 from quorate.app.commands import Door
@@ -38,9 +39,7 @@ from quorate.surfaces.http import oauth
 from quorate.surfaces.http.origin import Check, Origin
 from quorate.surfaces.http.peer import Peers
 from quorate.surfaces.http.surface import Surface
-from quorate.surfaces.native import api
-from quorate.surfaces.native.services import Services
-from quorate.surfaces.native.words import words
+from quorate.surfaces.native import api as native
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +49,9 @@ MOST_SKEW_S = 1.0
 
 Loop: TypeAlias = Callable[[], Awaitable[None]]
 """Work that goes on beside the server until it is cancelled."""
+
+SURFACES: Final[Mapping[str, Callable[[UseCases], Surface[Any]]]] = {"native": native.surface}
+"""Every face there is, by the name it goes by in the settings and at `/openapi/<name>.json`."""
 
 
 def now() -> datetime:
@@ -131,7 +133,7 @@ class _Built:
             forget=self._credentials.forget,
         )
         desk = Desk(db, clock=clock, new_id=new_id, forget=self._credentials.forget)
-        self._native = Services(
+        self._cases = UseCases(
             credentials=self._credentials,
             signin=self._signin,
             workflows=Workflows(db, clock=clock, new_id=new_id),
@@ -161,11 +163,11 @@ class _Built:
         )
 
     def origin(self) -> Origin:
-        native = api.surface(self._native)
+        chosen = [build(self._cases) for name, build in SURFACES.items() if name in self._settings.surfaces]
         surfaces: list[Surface[Any]] = [
-            native,
+            *chosen,
             oauth.surface(oauth.Services(self._signin, self._tokens, self._settings.region)),
-            documents.surface(native, words),
+            *([documents.surface(chosen)] if chosen else []),
         ]
         return Origin(surfaces, Peers(self._settings.public_url, self._settings.trusted_proxies), self._checks())
 

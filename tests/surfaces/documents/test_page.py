@@ -19,7 +19,6 @@ from quorate.surfaces.http.origin import Origin
 from quorate.surfaces.http.peer import Peers
 from quorate.surfaces.http.serving import config
 from quorate.surfaces.native import api
-from quorate.surfaces.native.words import words
 from tests.programs import needs
 from tests.surfaces.http.test_serving import Announced
 
@@ -31,7 +30,7 @@ NATIVE = api.surface(None)  # type: ignore[arg-type]  # It is described, and nev
 
 @asynccontextmanager
 async def calling() -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(app=Origin([surface(NATIVE, words)], Peers(None, ())))
+    transport = httpx.ASGITransport(app=Origin([surface([NATIVE])], Peers(None, ())))
     async with httpx.AsyncClient(transport=transport, base_url="http://quorate.test") as http:
         yield http
 
@@ -58,6 +57,13 @@ async def test_a_copy_that_is_still_the_newest_is_not_sent_again(asset: str) -> 
             again = await http.get(f"/docs{asset}", headers={"If-None-Match": known})
             assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
         assert (await http.get(f"/docs{asset}", headers={"If-None-Match": '"other"'})).status_code == 200
+
+
+async def test_every_surface_is_described_by_its_name() -> None:
+    async with calling() as http:
+        assert (await http.get("/openapi/native.json")).content == (await http.get("/openapi.json")).content
+        assert (await http.get("/openapi/other.json")).status_code == 404
+        assert 'data-document="/openapi/native.json"' in (await http.get("/docs")).text
 
 
 async def test_nothing_else_stands_below_the_page() -> None:
@@ -90,7 +96,7 @@ def test_the_vendored_files_are_the_ones_that_were_taken() -> None:
 async def test_a_browser_shows_every_route_and_breaks_no_policy(tmp_path: Path) -> None:
     listening = socket.create_server(("127.0.0.1", 0))
     port = listening.getsockname()[1]
-    origin = Origin([surface(NATIVE, words)], Peers(None, ()))
+    origin = Origin([surface([NATIVE])], Peers(None, ()))
     server = Announced(config(origin, host="127.0.0.1", port=port, drain_s=1))
     running = asyncio.create_task(server._serve([listening]))  # `serve` would take the signal handlers.
     try:

@@ -79,6 +79,20 @@ def test_operation_ids_are_all_different() -> None:
     assert len(set(ids)) == len(ids)
 
 
+def test_a_surface_says_which_credentials_it_takes_and_which_headers_it_demands() -> None:
+    schemes = {"key": {"type": "apiKey", "in": "header", "name": "X-Key"}}
+    routes = [replace(route, demands={"X-Tenant-ID": "whose"}) for route in ROUTES]
+    document = openapi.document(
+        Surface("tiny", routes, services=Services(), words=words, sign_in=sign_in, security=schemes)
+    )
+    reading = document["paths"]["/things/{id}"]["get"]
+
+    assert document["components"]["securitySchemes"] == schemes
+    assert reading["security"] == [{"key": []}]
+    assert [(one["name"], one["required"]) for one in reading["parameters"]] == [("id", True), ("X-Tenant-ID", True)]
+    assert "400" in reading["responses"]
+
+
 async def test_the_document_is_given_out_to_anyone() -> None:
     described = surface(Services())
     served = Surface(

@@ -44,7 +44,7 @@ def document(surface: Surface[Any]) -> dict[str, Any]:
         "servers": [{"url": "/"}],
         "paths": dict(sorted(paths.items())),
         "components": {
-            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": surface.security,
             "schemas": dict(sorted(components.items())),
         },
     }
@@ -72,7 +72,7 @@ def _operation(surface: Surface[Any], route: Route[Any], schemas: Mapping[int, A
     if route.who is Who.ANYONE:
         operation["security"] = []
     else:
-        operation["security"] = [{"bearer": []}]
+        operation["security"] = [{name: []} for name in surface.security]
     if isinstance(route.who, str):
         operation["x-permission"] = route.who
     given = [
@@ -81,10 +81,8 @@ def _operation(surface: Surface[Any], route: Route[Any], schemas: Mapping[int, A
             for name in parameters(surface.base + route.path)
         ),
         *_query(route.query),
-        *(
-            {"name": name, "in": "header", "description": about, "schema": _HEADERS.get(name, {"type": "string"})}
-            for name, about in route.headers.items()
-        ),
+        *(_header(name, about) for name, about in route.headers.items()),
+        *(_header(name, about) | {"required": True} for name, about in route.demands.items()),
     ]
     if given:
         operation["parameters"] = given
@@ -96,6 +94,10 @@ def _operation(surface: Surface[Any], route: Route[Any], schemas: Mapping[int, A
         operation["requestBody"] = {"required": not route.body_optional, "content": {media: content}}
     operation["responses"] = _responses(surface, route, schemas)
     return operation
+
+
+def _header(name: str, about: str) -> dict[str, Any]:
+    return {"name": name, "in": "header", "description": about, "schema": _HEADERS.get(name, {"type": "string"})}
 
 
 def _query(kind: Any) -> Iterable[dict[str, Any]]:
@@ -113,7 +115,7 @@ def _responses(surface: Surface[Any], route: Route[Any], schemas: Mapping[int, A
         success["content"] = {JSON: {"schema": schemas[id(route.answer)]}}
     responses = {str(route.status): success}
     errors = set(route.errors) | (set() if route.who is Who.ANYONE else set(_SIGNED_IN))
-    if route.body is not None or route.query is not None or route.headers:
+    if route.body is not None or route.query is not None or route.headers or route.demands:
         errors.add(400)
     for status in sorted(errors):
         responses[str(status)] = {"description": _phrase(status)}

@@ -30,6 +30,9 @@ SignIn: TypeAlias = Callable[[Http[S]], Awaitable[Actor]]
 Words: TypeAlias = Callable[[Problem | Refusal], Response]
 
 
+BEARER: Mapping[str, Mapping[str, str]] = {"bearer": {"type": "http", "scheme": "bearer"}}
+
+
 class Who(Enum):
     """Who may call a route, where no permission is named."""
 
@@ -65,6 +68,7 @@ class Route(Generic[S]):
     errors: Sequence[int] = ()
     tag: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)  # request headers it reads: name, description
+    demands: Mapping[str, str] = field(default_factory=dict)  # and those it cannot do without
 
 
 class Surface(Generic[S]):
@@ -77,6 +81,7 @@ class Surface(Generic[S]):
         services: the use cases, handed to every handler as `http.services`.
         words: puts problems and refusals into the surface's words.
         sign_in: makes the actor of a call, or raises `NotSignedIn` and its kin.
+        security: the spellings of a credential it takes, as OpenAPI names and describes them.
     """
 
     def __init__(
@@ -91,6 +96,7 @@ class Surface(Generic[S]):
         base: str = "",
         title: str = "",
         error: Any = None,
+        security: Mapping[str, Mapping[str, str]] = BEARER,
     ) -> None:
         self.name = name
         self.routes = tuple(routes)
@@ -98,6 +104,7 @@ class Surface(Generic[S]):
         self.prefixes = tuple(prefixes) or (base,)
         self.title = title or name
         self.error = error
+        self.security = security
         self.words = words
         self._services = services
         self._sign_in = sign_in

@@ -1,0 +1,46 @@
+"""All use cases of one process, as `wiring` connected them and surfaces are handed them."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from quorate.app.actor import Actor
+from quorate.app.audit import Audit
+from quorate.app.catalogue import Groups, Resources, Roles
+from quorate.app.cedar.policies import Policies
+from quorate.app.credentials import Credentials
+from quorate.app.delegations import Delegations
+from quorate.app.grants import Grants
+from quorate.app.keyring import Keyring
+from quorate.app.me import Me
+from quorate.app.people import Users
+from quorate.app.requests import Requests
+from quorate.app.search import Search
+from quorate.app.services import Services as Programs
+from quorate.app.signin import SignIn
+from quorate.app.webhooks import Webhooks
+from quorate.app.workflows import Workflows
+
+
+@dataclass(frozen=True, slots=True)
+class UseCases:
+    """The use cases, and the clock that says what a status is right now."""
+
+    credentials: Credentials
+    signin: SignIn
+    workflows: Workflows
+    requests: Requests
+    search: Search
+    grants: Grants
+    policies: Policies
+    webhooks: Webhooks
+    users: Users
+    programs: Programs
+    roles: Roles
+    groups: Groups
+    resources: Resources
+    keys: Keyring
+    delegations: Delegations
+    audit: Audit
+    me: Callable[[Actor], Awaitable[Me]]
+    clock: Callable[[], datetime]
