@@ -105,6 +105,9 @@ async def test_while_the_database_is_away_callers_are_told_to_try_again(
             assert answer.status_code == 503, (path, answer.text)
             assert answer.json()["error"]["code"] == "UNAVAILABLE"
             assert int(answer.headers["retry-after"]) >= 1
+        token = await client.post("/oauth/token", data={"grant_type": "client_credentials"}, auth=("ci", "unheard of"))
+        assert (token.status_code, token.json()["error"]) == (503, "temporarily_unavailable")
+        assert int(token.headers["retry-after"]) >= 1
         stranger = await client.get("/api/v1/workflows", headers={"Authorization": "Bearer unheard-of-so-far"})
         assert stranger.status_code == 503
         assert (await client.get("/healthz")).status_code == 200

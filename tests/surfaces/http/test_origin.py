@@ -129,6 +129,15 @@ async def test_a_refusal_with_a_wait_says_when_to_come_again() -> None:
     assert (got.status_code, got.headers["Retry-After"]) == (429, "7")
 
 
+async def test_while_the_database_is_away_the_surface_says_try_again(caplog: pytest.LogCaptureFixture) -> None:
+    async with caller(origin()) as http:
+        got = await http.get("/api/v1/things/away")
+
+    assert (got.status_code, got.json()["code"], got.headers["Retry-After"]) == (503, "TryAgain", "1")
+    assert "db.internal" not in got.text
+    assert "db.internal" in caplog.text
+
+
 async def test_a_bug_is_logged_under_the_calls_id_and_told_to_nobody(caplog: pytest.LogCaptureFixture) -> None:
     async with caller(origin()) as http:
         got = await http.get("/api/v1/things/bug", headers={"X-Request-Id": "abc-1"})

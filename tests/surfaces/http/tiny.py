@@ -14,11 +14,20 @@ from starlette.responses import Response
 from quorate.app.actor import Actor, How, NotSignedIn, OtherTenant
 from quorate.app.limits import TooOften
 from quorate.domain.refusals import NoSuchRequest, NotPermitted, Refusal
+from quorate.store.database import Unreachable
 from quorate.surfaces.http.answering import answer
 from quorate.surfaces.http.call import Http
 from quorate.surfaces.http.origin import Origin
 from quorate.surfaces.http.peer import Peers
-from quorate.surfaces.http.problems import BadInput, InternalError, NoSuchPath, Problem, TooLarge, WrongMethod
+from quorate.surfaces.http.problems import (
+    BadInput,
+    InternalError,
+    NoSuchPath,
+    Problem,
+    TooLarge,
+    TryAgain,
+    WrongMethod,
+)
 from quorate.surfaces.http.reading import body, query
 from quorate.surfaces.http.signin import bearer, demand_tenant
 from quorate.surfaces.http.surface import Route, Surface, Who
@@ -88,6 +97,8 @@ async def read(http: Http[Services]) -> Response:
         raise NoSuchRequest("missing")
     if http.path["id"] == "bug":
         raise RuntimeError("the password is hunter2")
+    if http.path["id"] == "away":
+        raise Unreachable("the database lies on db.internal")
     if http.path["id"] == "busy":
         raise TooOften(7)
     return answer({"id": http.path["id"], "by": str(http.actor.principal), "origin": http.origin, "from": http.address})
@@ -134,6 +145,7 @@ STATUSES: dict[type[Problem] | type[Refusal], int] = {
     WrongMethod: 405,
     TooOften: 429,
     InternalError: 500,
+    TryAgain: 503,
 }
 
 

@@ -10,8 +10,17 @@ from msgspec import json
 
 import quorate.app
 from quorate.domain.refusals import Refusal, every_refusal
-from quorate.surfaces.http.problems import PROBLEMS, BadInput, Detail, InternalError, Problem, TooLarge, WrongMethod
-from quorate.surfaces.native.words import FACES, TryAgain, words
+from quorate.surfaces.http.problems import (
+    PROBLEMS,
+    BadInput,
+    Detail,
+    InternalError,
+    Problem,
+    TooLarge,
+    TryAgain,
+    WrongMethod,
+)
+from quorate.surfaces.native.words import FACES, words
 
 for module in pkgutil.walk_packages(quorate.app.__path__, "quorate.app."):
     importlib.import_module(module.name)  # So that every refusal there is has been declared.

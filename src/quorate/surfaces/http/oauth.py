@@ -24,6 +24,7 @@ from quorate.surfaces.http.problems import (
     NoSuchPath,
     Problem,
     TooLarge,
+    TryAgain,
     WrongMethod,
 )
 from quorate.surfaces.http.reading import form
@@ -156,6 +157,8 @@ def words(no: Problem | Refusal) -> Response:
             return _error(404, "not_found")
         case WrongMethod():
             return _error(405, "invalid_request")
+        case TryAgain():
+            return _error(503, "temporarily_unavailable")
         case InternalError():
             return _error(500, "server_error")
         case _:

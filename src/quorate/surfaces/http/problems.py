@@ -75,6 +75,16 @@ class InternalError(Problem):
 
 
 @dataclass(eq=False)
+class TryAgain(Problem):
+    """Nothing is wrong with the call: the database is away for a moment, or this server is about to stop.
+
+    The plumbing raises it, and adds the `Retry-After` header.
+    """
+
+    retry_after_s: int = 1
+
+
+@dataclass(eq=False)
 class CallerGone(Exception):
     """The caller hung up before the body was complete; there is nobody to answer."""
 
@@ -96,4 +106,4 @@ def entry(table: Mapping[type[Any], V], no: BaseException) -> V:
     raise KeyError(type(no).__name__)
 
 
-PROBLEMS: tuple[type[Problem], ...] = (BadInput, TooLarge, NoSuchPath, WrongMethod, InternalError)
+PROBLEMS: tuple[type[Problem], ...] = (BadInput, TooLarge, NoSuchPath, WrongMethod, InternalError, TryAgain)

@@ -14,10 +14,18 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope
 
 from quorate.app.actor import Actor
+from quorate.app.passing import PASSING
 from quorate.domain.refusals import Refusal
 from quorate.surfaces.http.call import Http
 from quorate.surfaces.http.peer import Peers
-from quorate.surfaces.http.problems import CallerGone, InternalError, NoSuchPath, Problem, WrongMethod
+from quorate.surfaces.http.problems import (
+    CallerGone,
+    InternalError,
+    NoSuchPath,
+    Problem,
+    TryAgain,
+    WrongMethod,
+)
 from quorate.surfaces.http.routing import Paths, parameters
 
 log = logging.getLogger(__name__)
@@ -128,6 +136,9 @@ class Surface(Generic[S]):
             return await self._answer(scope, receive, path, peers, request_id)
         except (Problem, Refusal) as no:
             return self._say(no)
+        except PASSING as away:
+            log.warning("told to try again: %r", away, extra={"request_id": request_id, "surface": self.name})
+            return self._say(TryAgain())
         except CallerGone:
             raise
         except Exception:

@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any, Final, TypeAlias
 
 from quorate.app.actor import Actor
-from quorate.app.passing import PASSING
 from quorate.domain.permissions import WORKFLOW_READ, WORKFLOW_WRITE
 from quorate.surfaces.http.signin import by_bearer
 from quorate.surfaces.http.surface import Route, Surface, Who
@@ -23,14 +22,14 @@ from quorate.surfaces.native import (
     shown,
     workflows,
 )
-from quorate.surfaces.native.calls import IDEMPOTENCY, patient
+from quorate.surfaces.native.calls import IDEMPOTENCY
 from quorate.surfaces.native.examples import example_of
 from quorate.surfaces.native.routes_accounts import ACCOUNTS
 from quorate.surfaces.native.routes_directory import DIRECTORY
 from quorate.surfaces.native.routes_rules import POLICIES, WEBHOOKS
 from quorate.surfaces.native.services import SURFACE, Call, Services
 from quorate.surfaces.native.shown import Done, Ok
-from quorate.surfaces.native.words import ErrorShown, TryAgain, words
+from quorate.surfaces.native.words import ErrorShown, words
 
 Table: TypeAlias = Sequence[Route[Services]]
 
@@ -41,11 +40,7 @@ def surface(services: Services) -> Surface[Services]:
     """Make the surface."""
     return Surface(
         SURFACE,
-        [
-            replace(route, handler=patient(route.handler), tag=tag, example=example_of(route.body))
-            for tag, table in TABLES.items()
-            for route in table
-        ],
+        [replace(route, tag=tag, example=example_of(route.body)) for tag, table in TABLES.items() for route in table],
         services=services,
         words=words,
         sign_in=_sign_in,
@@ -56,10 +51,7 @@ def surface(services: Services) -> Surface[Services]:
 
 
 async def _sign_in(http: Call) -> Actor:
-    try:
-        return await by_bearer(http, SURFACE)
-    except PASSING:
-        raise TryAgain from None
+    return await by_bearer(http, SURFACE)
 
 
 def _route(method: str, path: str, handler: Any, summary: str, **more: Any) -> Route[Services]:

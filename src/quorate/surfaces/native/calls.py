@@ -1,7 +1,6 @@
 """What several handlers read from a call or put around an answer."""
 
 import hashlib
-import logging
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -9,16 +8,12 @@ from starlette.responses import Response
 
 from quorate.app import orders
 from quorate.app.orders import Idempotency
-from quorate.app.passing import PASSING
 from quorate.surfaces.http.answering import answer
 from quorate.surfaces.http.problems import BadInput
 from quorate.surfaces.http.reading import decoded, raw_body
-from quorate.surfaces.http.surface import Handler as AnyHandler
-from quorate.surfaces.native.services import Call, Services
+from quorate.surfaces.native.services import Call
 from quorate.surfaces.native.shown import Done, Ok
-from quorate.surfaces.native.words import REPLAYED, TryAgain
-
-log = logging.getLogger(__name__)
+from quorate.surfaces.native.words import REPLAYED
 
 T = TypeVar("T")
 
@@ -59,16 +54,3 @@ def said(message: str, done: orders.Done | None = None) -> Response:
 
 def _replayed(done: orders.Done | None) -> dict[str, str] | None:
     return REPLAYED if done is not None and done.replayed else None
-
-
-def patient(handler: AnyHandler[Services]) -> AnyHandler[Services]:
-    """Let a handler answer "try again" when the database is away for a moment."""
-
-    async def answered(http: Call) -> Response:
-        try:
-            return await handler(http)
-        except PASSING as away:
-            log.warning("told to try again: %r", away, extra={"request_id": http.request_id})
-            raise TryAgain from None
-
-    return answered

@@ -32,6 +32,7 @@ from quorate.surfaces.http.problems import (
     NoSuchPath,
     Problem,
     TooLarge,
+    TryAgain,
     WrongMethod,
     entry,
 )
@@ -52,12 +53,6 @@ class ErrorShown(Struct, frozen=True, kw_only=True):
 
     success: Literal[False] = False
     error: ErrorBody
-
-
-class TryAgain(Problem):
-    """The database is away for a moment, or too busy; nothing is wrong with the call."""
-
-    retry_after_s = 1
 
 
 class Face(Struct, frozen=True):
@@ -143,7 +138,7 @@ FACES: Final[Mapping[type[Problem] | type[Refusal], Face]] = {
     InternalError: Face(
         500, "INTERNAL_ERROR", lambda bug: f"Something went wrong on our side; the log knows it as {bug.request_id}"
     ),
-    TryAgain: Face(503, "UNAVAILABLE", "The database does not answer just now; please try again"),
+    TryAgain: Face(503, "UNAVAILABLE", "This cannot be answered just now; please try again"),
     # Who calls.
     NotSignedIn: Face(401, "UNAUTHORIZED", "A valid bearer credential is needed"),
     no.AccountInactive: Face(401, "UNAUTHORIZED", "This account may do nothing at present"),
