@@ -27,6 +27,7 @@ from quorate.app.requests import Requests
 from quorate.app.seal import Sealer, sealer
 from quorate.app.search import Search
 from quorate.app.services import Services as Programs
+from quorate.app.sessions import Sessions
 from quorate.app.signin import SignIn
 from quorate.app.tokens import Tokens
 from quorate.app.verify import Passwords
@@ -136,6 +137,15 @@ class _Built:
         self._cases = UseCases(
             credentials=self._credentials,
             signin=self._signin,
+            sessions=Sessions(
+                db,
+                passwords,
+                attempts,
+                clock=clock,
+                new_id=new_id,
+                life=timedelta(seconds=settings.token_seconds),
+                forget=self._credentials.forget_account,
+            ),
             workflows=Workflows(db, clock=clock, new_id=new_id),
             requests=Requests(
                 db,

@@ -82,7 +82,7 @@ async def test_only_the_owner_has_a_way_around_and_only_to_look(db: Database) ->
         """
     )
 
-    assert {row["of_table"] for row in rows} == {"tenant", "credential", "timer", "outbox"}
+    assert {row["of_table"] for row in rows} == {"tenant", "credential", "timer", "outbox", "principal"}
     assert all(row["command"] == "r" and row["owns"] for row in rows)
 
 
@@ -251,7 +251,7 @@ async def test_a_function_that_runs_as_the_owner_pins_its_search_path_and_is_not
 
     assert {row["proname"] for row in rows if row["for_all"]} == set()
     owners = {row["proname"]: row["config"] for row in rows if row["prosecdef"]}
-    assert owners.keys() == {"credential_by_hash", "tenant_by", "tenants_with_due"}
+    assert owners.keys() == {"credential_by_hash", "tenant_by", "tenants_with_due", "tenants_of_login"}
     assert all("search_path=pg_catalog, public, pg_temp" in (config or "") for config in owners.values())
 
 

@@ -17,6 +17,7 @@ from quorate.app.people import Users
 from quorate.app.requests import Requests
 from quorate.app.search import Search
 from quorate.app.services import Services as Programs
+from quorate.app.sessions import Sessions
 from quorate.app.signin import SignIn
 from quorate.app.webhooks import Webhooks
 from quorate.app.workflows import Workflows
@@ -28,6 +29,7 @@ class UseCases:
 
     credentials: Credentials
     signin: SignIn
+    sessions: Sessions
     workflows: Workflows
     requests: Requests
     search: Search

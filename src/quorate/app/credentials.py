@@ -6,14 +6,16 @@ process notices that the tenant's directory changed (`notice`), at most `TTL_S` 
 """
 
 import hashlib
+import hmac
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from quorate.app.actor import Actor, CredentialKind, How, NotSignedIn
+from quorate.app.keys import secret_hash, session_named
 from quorate.app.tokens import Claims, Tokens
 from quorate.store import signin as store
 from quorate.store.database import Database
@@ -54,15 +56,23 @@ class Credentials:
         self._forgettings = 0
 
     async def actor(self, credential: str, *, surface: str, address: str) -> Actor:
-        """Sign in by an API key or an access token of ours.
+        """Sign in by an API key, an access token of ours, or a session's own token.
 
         Raises:
             NotSignedIn: it is unknown, expired or revoked, or its holder is suspended or deleted.
         """
         digest = hashlib.sha256(credential.encode()).digest()
+        return await self._actor(digest, lambda: self._by_bearer(credential, digest), surface, address)
+
+    async def program(self, service: UUID, secret: str, *, surface: str, address: str) -> Actor:
+        """Sign a service in by its id and the secret of any of its keys or clients. Raises: NotSignedIn."""
+        digest = hashlib.sha256(f"{service}\0{secret}".encode()).digest()
+        return await self._actor(digest, lambda: self._by_secret(service, secret), surface, address)
+
+    async def _actor(self, digest: bytes, find: Callable[[], Awaitable[_Known]], surface: str, address: str) -> Actor:
         known = self._known.get(digest)
         if known is None or self._is_stale(known):
-            known = await self._look_up(credential, digest)
+            known = await self._look_up(find, digest)
         if known.expires_at is not None and known.expires_at <= self._clock():
             raise NotSignedIn
         account = known.account
@@ -87,6 +97,8 @@ class Credentials:
 
     def _is_stale(self, known: _Known) -> bool:
         account = known.account
+        if known.expires_at is not None and known.expires_at <= self._clock():
+            return True  # A session may have been prolonged elsewhere.
         if known.until <= self._now() or known.stamp != self._stamps.get(account.tenant, 0):
             return True
         return account.until is not None and account.until <= self._clock()
@@ -103,12 +115,9 @@ class Credentials:
                 self.forget(tenant)
         self._versions = versions
 
-    async def _look_up(self, credential: str, digest: bytes) -> _Known:
+    async def _look_up(self, find: Callable[[], Awaitable[_Known]], digest: bytes) -> _Known:
         before = self._forgettings
-        if _looks_like_a_token(credential):
-            known = await self._by_token(await self._tokens.verify(credential))
-        else:
-            known = await self._by_key(digest)
+        known = await find()
         if not known.account.active:
             raise NotSignedIn
         # Read before a change but kept after it, it would outlive the change.
@@ -127,6 +136,40 @@ class Credentials:
             digests.discard(oldest)
             if not digests:
                 self._of_account.pop(account, None)
+
+    async def _by_bearer(self, credential: str, digest: bytes) -> _Known:
+        if _looks_like_a_token(credential):
+            return await self._by_token(await self._tokens.verify(credential))
+        named = session_named(credential)
+        return await (self._by_key(digest) if named is None else self._by_session(*named, digest))
+
+    async def _by_session(self, tenant: UUID, id: UUID, digest: bytes) -> _Known:
+        at = self._clock()
+        async with self._db.tx({tenant}) as tx:
+            session = await store.session(tx, tenant, id)
+            if session is None or not hmac.compare_digest(session.secret_hash, digest):
+                raise NotSignedIn
+            account = await store.account(tx, tenant, session.principal, at)
+            if account is None or not is_alive(session, account, at):
+                raise NotSignedIn
+            if session.credential is not None:
+                opener = await store.credential(tx, tenant, session.credential)
+                if opener is None or not is_usable(opener, at):
+                    raise NotSignedIn
+        return self._found(account, id, "session", session.expires_at)
+
+    async def _by_secret(self, service: UUID, secret: str) -> _Known:
+        at = self._clock()
+        found = await program_credential(self._db, secret, at, of=service)
+        if found is None:
+            raise NotSignedIn
+        async with self._db.tx({found.tenant}) as tx:
+            account = await store.account(tx, found.tenant, found.principal, at)
+            await store.used(tx, found.tenant, found.id, at)
+        assert account is not None, "the database lets no credential be without a holder"
+        if not account.is_service:
+            raise NotSignedIn
+        return self._found(account, found.id, "key" if found.kind == "key" else "client", found.expires_at)
 
     async def _by_key(self, digest: bytes) -> _Known:
         found = [key for key in await store.credentials_by_hash(self._db, digest) if key.kind == "key"]
@@ -165,10 +208,19 @@ class Credentials:
         return _Known(account, credential, kind, expires_at, self._now() + TTL_S, stamp)
 
 
+async def program_credential(db: Database, secret: str, at: datetime, *, of: UUID) -> store.Credential | None:
+    """Find a usable key or client secret of this account; None when the secret is not one, or not one alone."""
+    found = await store.credentials_by_hash(db, secret_hash(secret))
+    theirs = [one for one in found if one.principal == of and one.kind in ("key", "client") and is_usable(one, at)]
+    return theirs[0] if theirs else None
+
+
 def is_alive(session: store.Session, account: store.Account, at: datetime) -> bool:
-    """Whether a session still counts: neither over nor ended, of this account, and the password is the same."""
+    """Whether a session counts: neither over nor ended nor waiting for a second factor, of this account, and the
+    password is the same."""
     return (
         session.ended_at is None
+        and not session.awaits_factor
         and at < session.expires_at
         and session.principal == account.id
         and session.password_stamp == account.password_stamp

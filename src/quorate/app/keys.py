@@ -21,6 +21,23 @@ def mint(credential: UUID) -> str:
     return f"qk_{credential.hex}_{secrets.token_urlsafe(32)}"
 
 
+def mint_session(tenant: UUID, session: UUID) -> str:
+    """Make the token of a session that is its own credential."""
+    return f"qs_{tenant.hex}_{session.hex}_{secrets.token_urlsafe(32)}"
+
+
+def session_named(token: str) -> tuple[UUID, UUID] | None:
+    """Read which session of which tenant a token of `mint_session` claims to be; None if it is none."""
+    mark, _, rest = token.partition("_")
+    named = rest.split("_", 2)
+    if mark != "qs" or len(named) != 3:
+        return None
+    try:
+        return UUID(named[0]), UUID(named[1])
+    except ValueError:
+        return None
+
+
 def mint_secret() -> str:
     """Make a secret for a client or a session: 256 bits."""
     return secrets.token_urlsafe(32)

@@ -226,7 +226,7 @@ class SignIn:
         assert account.password_stamp is not None, "the database lets no password be without a stamp"
         assert account.password_hash is not None
         session = store.Session(
-            session_id, account.id, secret_hash(secret), None, account.password_stamp, at, at + life, None
+            session_id, account.id, secret_hash(secret), None, account.password_stamp, at, at + life
         )
         async with self._db.tx({account.tenant}) as tx:
             await store.open_session(tx, account.tenant, session)

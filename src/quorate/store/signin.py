@@ -52,16 +52,22 @@ class Account(Struct, frozen=True):
 
 
 class Session(Struct, frozen=True):
-    """What a password opened, and a refresh token keeps open."""
+    """What a password or a program's credential opened; a refresh token, or the session's own token, keeps it open.
+
+    Either `password_stamp` or `credential` says what opened it. `awaits_factor`: it opens nothing until a second
+    factor has been shown.
+    """
 
     id: UUID
     principal: UUID
     secret_hash: bytes
     previous_hash: bytes | None
-    password_stamp: UUID
+    password_stamp: UUID | None
     created_at: datetime
     expires_at: datetime
-    ended_at: datetime | None
+    ended_at: datetime | None = None
+    credential: UUID | None = None
+    awaits_factor: bool = False
 
     def __repr__(self) -> str:
         return f"Session(id={self.id})"
@@ -83,6 +89,12 @@ async def only_tenant(db: Database) -> UUID | None:
     """Find the tenant when there is just one."""
     rows = await db.across("SELECT id FROM tenant_by(NULL, NULL)")
     return rows[0]["id"] if len(rows) == 1 else None
+
+
+async def tenants_of_login(db: Database, login: str, most: int) -> list[UUID]:
+    """Find the tenants in which somebody signs in with this, whatever its case."""
+    rows = await db.across("SELECT tenant_id FROM tenants_of_login($1, $2)", login, most)
+    return [row["tenant_id"] for row in rows]
 
 
 async def slug(tx: Tx, tenant: UUID) -> str | None:
@@ -157,8 +169,9 @@ async def open_session(tx: Tx, tenant: UUID, session: Session) -> None:
     )
     await tx.run(
         """
-        INSERT INTO session (tenant_id, id, principal_id, secret_hash, password_stamp, created_at, expires_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7)
+        INSERT INTO session (tenant_id, id, principal_id, secret_hash, password_stamp, created_at, expires_at,
+                             credential_id, awaits_factor)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
         """,
         tenant,
         session.id,
@@ -167,6 +180,8 @@ async def open_session(tx: Tx, tenant: UUID, session: Session) -> None:
         session.password_stamp,
         session.created_at,
         session.expires_at,
+        session.credential,
+        session.awaits_factor,
     )
 
 
@@ -196,6 +211,21 @@ async def renew_session(tx: Tx, tenant: UUID, key: UUID, secret_hash: bytes, exp
     )
 
 
+async def prolong_session(tx: Tx, tenant: UUID, key: UUID, expires_at: datetime) -> None:
+    """Let a session that is not over last longer, under the same secret."""
+    await tx.run(
+        "UPDATE session SET expires_at = $3 WHERE tenant_id = $1 AND id = $2 AND ended_at IS NULL",
+        tenant,
+        key,
+        expires_at,
+    )
+
+
+async def factor_shown(tx: Tx, tenant: UUID, key: UUID) -> None:
+    """Let a session that waited for a second factor count."""
+    await tx.run("UPDATE session SET awaits_factor = false WHERE tenant_id = $1 AND id = $2", tenant, key)
+
+
 async def end_session(tx: Tx, tenant: UUID, key: UUID, at: datetime) -> None:
     await tx.run(
         "UPDATE session SET ended_at = $3 WHERE tenant_id = $1 AND id = $2 AND ended_at IS NULL", tenant, key, at
@@ -203,7 +233,8 @@ async def end_session(tx: Tx, tenant: UUID, key: UUID, at: datetime) -> None:
 
 
 _SESSION = """
-SELECT id, principal_id, secret_hash, previous_hash, password_stamp, created_at, expires_at, ended_at
+SELECT id, principal_id, secret_hash, previous_hash, password_stamp, created_at, expires_at, ended_at, credential_id,
+       awaits_factor
   FROM session
  WHERE tenant_id = $1 AND id = $2
 """

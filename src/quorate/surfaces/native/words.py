@@ -12,6 +12,7 @@ from starlette.responses import Response
 from quorate.app.actor import NotSignedIn, OtherTenant
 from quorate.app.keyring import TooManyKeys
 from quorate.app.limits import TooOften
+from quorate.app.sessions import NoSession
 from quorate.app.signin import (
     AccountNotVerified,
     AccountSuspended,
@@ -147,6 +148,7 @@ FACES: Final[Mapping[type[Problem] | type[Refusal], Face]] = {
     InvalidCredentials: Face(401, "INVALID_CREDENTIALS", "These credentials are not valid"),
     InvalidClient: Face(401, "INVALID_CLIENT", "These client credentials are not valid"),
     InvalidScope: _invalid("The client does not hold a permission it asked for", "scope"),
+    NoSession: _invalid("This call was not made in a session"),
     AccountSuspended: Face(403, "ACCOUNT_SUSPENDED", "This account is suspended"),
     AccountNotVerified: Face(403, "ACCOUNT_NOT_VERIFIED", "This account is not active yet"),
     TenantNotFound: Face(404, "TENANT_NOT_FOUND", "The tenant does not exist, or X-Tenant-ID must name one"),
