@@ -1,11 +1,10 @@
-"""What the declarative file reads and writes beside the directory: workflows, policies, operations, and its traces."""
+"""What the declarative file reads and writes beside the directory: workflows, policies, operations."""
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import msgspec
 from msgspec import Struct
 
 from quorate.domain.workflows import Leaf, Step
@@ -56,15 +55,6 @@ class OperationRow(Struct, frozen=True, kw_only=True):
     version: int = 1
     created_at: datetime
     updated_at: datetime
-
-
-class Trace(Struct, frozen=True, kw_only=True):
-    """One thing that was changed, for the history."""
-
-    kind: str
-    id: UUID
-    type: str
-    body: Mapping[str, Any]
 
 
 async def lock(tx: Tx, slug: str) -> None:
@@ -120,13 +110,14 @@ async def put_workflows(tx: Tx, tenant: UUID, workflows: Collection[WorkflowRow]
 
 
 async def policies(tx: Tx, tenant: UUID) -> list[PolicyRow]:
-    """Read all policies, by name."""
+    """Read all policies, by name, and hold them until the transaction ends."""
     rows = await tx.all(
         """
         SELECT id, name, enabled, priority, body, version, created_at, updated_at
           FROM policy
          WHERE tenant_id = $1
          ORDER BY name
+           FOR NO KEY UPDATE
         """,
         tenant,
     )
@@ -202,25 +193,3 @@ async def filed(tx: Tx, tenant: UUID, ids: Collection[UUID]) -> set[UUID]:
     """Say which of these requests exist, open or closed."""
     rows = await tx.all("SELECT id FROM request WHERE tenant_id = $1 AND id = ANY ($2)", tenant, list(ids))
     return {row["id"] for row in rows}
-
-
-async def trace(tx: Tx, tenant: UUID, command: UUID, traces: Collection[Trace], at: datetime) -> None:
-    """Write what was changed into the history, one row a thing. A thing is named at most once."""
-    await tx.run(
-        """
-        INSERT INTO event (tenant_id, subject_kind, subject_id, seq, command_id, command_seq, at, type, surface, body)
-        SELECT $1, given.kind, given.id, 1 + coalesce(last.seq, 0), $2, given.place, $3, given.type, 'apply', given.body
-          FROM unnest($4::text[], $5::uuid[], $6::text[], $7::jsonb[]) WITH ORDINALITY
-               AS given (kind, id, type, body, place)
-          LEFT JOIN LATERAL (
-               SELECT max(e.seq) AS seq FROM event e
-                WHERE e.tenant_id = $1 AND e.subject_kind = given.kind AND e.subject_id = given.id) last ON true
-        """,
-        tenant,
-        command,
-        at,
-        [one.kind for one in traces],
-        [one.id for one in traces],
-        [one.type for one in traces],
-        [msgspec.json.encode(one.body) for one in traces],
-    )

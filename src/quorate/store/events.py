@@ -29,8 +29,7 @@ class Entry(Struct, frozen=True, kw_only=True):
 async def add(tx: Tx, tenant: UUID, entries: Collection[Entry]) -> None:
     """Write entries into the history, each behind the last of its subject.
 
-    One entry a subject; the caller holds the subjects' rows (or has just made them), so that numbers are not
-    taken twice.
+    The caller holds the subjects' rows (or has just made them), so that numbers are not taken twice.
     """
     await tx.run(
         """
@@ -39,13 +38,14 @@ async def add(tx: Tx, tenant: UUID, entries: Collection[Entry]) -> None:
         SELECT $1, new.kind, new.id,
                coalesce((SELECT max(past.seq) FROM event past
                           WHERE past.tenant_id = $1 AND past.subject_kind = new.kind AND past.subject_id = new.id), 0)
-                   + 1,
+                   + row_number() OVER (PARTITION BY new.kind, new.id ORDER BY new.place),
                new.command, new.place - 1, new.at, new.type, new.actor, new.credential, new.surface, new.address,
                new.body
           FROM unnest($2::text[], $3::uuid[], $4::uuid[], $5::timestamptz[], $6::text[], $7::uuid[], $8::uuid[],
                       $9::text[], $10::text[], $11::jsonb[])
                WITH ORDINALITY
                AS new (kind, id, command, at, type, actor, credential, surface, address, body, place)
+         ORDER BY new.place
         """,
         tenant,
         [one.subject_kind for one in entries],

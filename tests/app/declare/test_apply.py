@@ -18,6 +18,7 @@ from quorate.app.declare import CannotApply, Order, Problems, Report, RequestToF
 from quorate.app.verify import Passwords
 from quorate.domain.refusals import NoWorkflow, Refusal
 from quorate.domain.workflows import Kind, Leaf, Step, any_one_of
+from quorate.store import members
 from quorate.store.database import Database
 
 AT = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -533,7 +534,7 @@ async def test_every_changed_thing_leaves_an_event(desk: Desk) -> None:
         ("tenant", 1, "tenant.created", "apply", None),
         ("group", 1, "group.created", "apply", None),
         ("user", 1, "user.created", "apply", None),
-        ("credential", 1, "credential.created", "apply", None),
+        ("key", 1, "key.created", "apply", None),
         ("user", 2, "user.updated", "apply", None),
     ]
 
@@ -561,28 +562,139 @@ async def test_the_demo_file_can_be_applied_over_and_over(owner: Database, passw
     assert (await apply(owner, file, order)).lines() == ["nothing to change"]
 
 
-async def test_an_account_that_the_file_deactivates_loses_what_was_granted_to_it(desk: Desk) -> None:
-    ana, request, role = uuid4(), uuid4(), uuid4()
-    user = {"id": str(ana), "login": "ana@acme.example", "name": "Ana"}
-    await desk.apply(users=[user], roles=[{"id": str(role), "name": "auditors"}])
+async def granted(desk: Desk, holder: UUID, what: str, target: UUID) -> None:
+    """Give somebody a role, group or resource for good, as an approval does."""
+    request = uuid4()
     [(tenant,)] = await desk.rows("SELECT id FROM tenant")
-    await desk.file(RequestToFile(tenant=tenant, id=request, kind="generic", requester=ana))
+    await desk.file(RequestToFile(tenant=tenant, id=request, kind="generic", requester=holder))
     async with desk.owner.tx([tenant]) as tx:
         await tx.run(
             """
             INSERT INTO access_grant (tenant_id, id, request_id, principal_id, target_type, target_id, target_name,
                                       starts_at)
-            VALUES ($1, $2, $2, $3, 'role', $4, 'auditors', $5)
+            VALUES ($1, $2, $2, $3, $4, $5, 'it', $6)
             """,
             tenant,
             request,
-            ana,
-            role,
+            holder,
+            what,
+            target,
             AT,
         )
+
+
+async def test_an_account_that_the_file_deactivates_loses_what_was_granted_to_it(desk: Desk) -> None:
+    ana, role = uuid4(), uuid4()
+    user = {"id": str(ana), "login": "ana@acme.example", "name": "Ana"}
+    await desk.apply(users=[user], roles=[{"id": str(role), "name": "auditors"}])
+    await granted(desk, ana, "role", role)
 
     await desk.apply(users=[{**user, "status": "suspended"}])
     assert await desk.rows("SELECT revoked_at FROM access_grant") == [(None,)]
     await desk.apply(users=[{**user, "status": "inactive"}])
 
     assert await desk.rows("SELECT revoked_at, reason FROM access_grant") == [(AT, "the account was deactivated")]
+
+
+@pytest.mark.parametrize("what", ["role", "group"])
+async def test_who_is_taken_out_loses_the_grants_that_would_keep_them_in(desk: Desk, what: str) -> None:
+    ana, ben, one, other = (uuid4() for _ in range(4))
+    things: Any = {f"{what}s": [{"id": str(one), "name": "it"}, {"id": str(other), "name": "other"}]}
+    people: list[dict[str, Any]] = [ANA | {"id": str(ana), f"{what}s": ["it"]}, BEN | {"id": str(ben)}]
+    await desk.apply(users=people, **things)
+    await granted(desk, ana, what, one)
+    await granted(desk, ana, what, other)
+    await granted(desk, ben, what, one)
+
+    await desk.apply(users=[people[0] | {f"{what}s": []}, people[1] | {f"{what}s": []}])
+
+    left = await desk.rows("SELECT principal_id, target_id, reason FROM access_grant ORDER BY revoked_at, starts_at")
+    assert left[0] == (ana, one, f"put out of the {what}")
+    assert set(left[1:]) == {(ana, other, None), (ben, one, None)}
+
+
+async def test_grants_of_what_is_pruned_are_revoked(desk: Desk) -> None:
+    ana, ids = uuid4(), {what: uuid4() for what in ("role", "group", "resource")}
+    things: Any = {f"{what}s": [{"id": str(id), "name": "it"}] for what, id in ids.items()}
+    things["resources"][0]["type"] = "database"
+    await desk.apply(users=[ANA | {"id": str(ana)}], **things)
+    for what, id in ids.items():
+        await granted(desk, ana, what, id)
+
+    await desk.apply(roles=[], groups=[], resources=[], prune=True, yes=True)
+
+    assert await desk.rows("SELECT target_type, revoked_at, reason FROM access_grant ORDER BY target_type") == [
+        (what, AT, f"the {what} was deleted") for what in ("group", "resource", "role")
+    ]
+
+
+async def test_webhooks_hear_of_what_a_file_changes_as_if_the_api_had_been_called(desk: Desk) -> None:
+    ana, security = uuid4(), uuid4()
+    await desk.apply(users=[BEN], policies=[{"name": "old", "cedar": ""}], roles=[{"name": "reader"}])
+    [(tenant,)] = await desk.rows("SELECT id FROM tenant")
+    async with desk.owner.tx([tenant]) as tx:
+        await tx.run(
+            """
+            INSERT INTO webhook (tenant_id, id, name, url, events, sealed, created_at)
+            VALUES ($1, $2, 'all', 'https://hooks.example', '{*}', '', $3)
+            """,
+            tenant,
+            uuid4(),
+            AT,
+        )
+    said: dict[str, Any] = {
+        "users": [ANA | {"id": str(ana), "groups": ["Security"], "roles": ["reader"], "keys": [{"name": "k"}]}, BEN],
+        "groups": [{"name": "Security", "id": str(security)}],
+        "workflows": [{"name": "W", "steps": [STEP]}],
+        "services": [{"name": "ci", "permissions": ["audit:read"]}],
+    }
+
+    async def heard() -> list[str]:
+        rows = await desk.rows("SELECT event_type FROM outbox ORDER BY event_type")
+        async with desk.owner.tx([tenant]) as tx:
+            await tx.run("DELETE FROM outbox WHERE tenant_id = $1", tenant)
+        return [name for (name,) in rows]
+
+    await desk.apply(**said)
+    assert await heard() == [
+        "group.created",
+        "group.member_added",
+        "key.created",
+        "role.assigned",
+        "service.created",
+        "user.created",
+        "workflow.activated",
+        "workflow.created",
+    ]
+    [(subject, body)] = await desk.rows("SELECT subject_id, body FROM event WHERE type = 'group.member_added'")
+    assert (subject, json.loads(body)["userId"]) == (security, str(ana))
+
+    said["users"][0] |= {"groups": [], "keys": [], "status": "suspended"}
+    said["workflows"][0] |= {"status": "inactive"}
+    await desk.apply(**said)
+    assert await heard() == ["group.member_removed", "key.revoked", "user.suspended", "workflow.deactivated"]
+
+    said["users"][0] |= {"status": "active", "email": "a@x.example"}
+    await desk.apply(**said)
+    assert await heard() == ["user.reactivated"]
+
+    await desk.apply(groups=[], policies=[], users=said["users"], services=[], prune=True, yes=True)
+    assert await heard() == ["group.deleted", "policy.updated", "service.updated"]
+    await desk.apply(users=said["users"])
+    assert await heard() == []
+
+
+async def test_an_apply_waits_for_a_change_of_the_directory_that_is_under_way(desk: Desk) -> None:
+    await desk.apply(users=[ANA | {"roles": ["r"]}], roles=[{"name": "r"}])
+    [(tenant,)] = await desk.rows("SELECT id FROM tenant")
+
+    async with desk.db.tx([tenant]) as tx:
+        await members.hold_directory(tx, tenant)
+        applying = asyncio.create_task(desk.apply(roles=[{"name": "r", "permissions": ["audit:read"]}]))
+        async with asyncio.timeout(10):
+            while not await desk.owner.across("SELECT 1 FROM pg_locks WHERE NOT granted AND locktype <> 'advisory'"):
+                assert not applying.done()
+        await tx.run("UPDATE role SET description = 'changed meanwhile' WHERE tenant_id = $1", tenant)
+
+    assert (await applying).lines() == ["~ role r: permissions"]
+    assert await desk.rows("SELECT description, permissions FROM role") == [("changed meanwhile", ["audit:read"])]

@@ -16,21 +16,20 @@ from quorate.app.declare.report import FiledRequest, Report, TenantReport
 from quorate.app.declare.schema import File, TenantEntry
 from quorate.app.declare.secret_values import Secrets, Settled, in_thread, settle
 from quorate.app.declare.state import State, load
-from quorate.app.declare.wanted import Change, Plan, RequestToFile
+from quorate.app.declare.told import entries
+from quorate.app.declare.wanted import Plan, RequestToFile
+from quorate.app.tell import tell
 from quorate.app.verify import Passwords
 from quorate.domain.refusals import Refusal
 from quorate.domain.workflows import Problem
-from quorate.store import credentials, declare, directory, people, tenants
+from quorate.store import accounts, credentials, declare, directory, events, members, people, tenants
 from quorate.store.database import Database
-from quorate.store.declare import Trace
 from quorate.store.tx import CommitUnknown, Retryable, Tx
 
 ATTEMPTS: Final = 5
 
 FileRequest = Callable[[RequestToFile], Awaitable[None]]
 """Files a request through the door. Raises a `Refusal` when the rules say no."""
-
-_TRACED: Final = {"create": "created", "update": "updated", "remove": "deactivated"}
 
 
 class CannotApply(Exception):
@@ -146,9 +145,10 @@ async def _write(owner: Database, file: File, tenant: TenantEntry, secrets: Secr
                 look, _ = await _look(owner, tenant, secrets, order)
             async with owner.tx([look.id]) as tx:
                 await declare.lock(tx, tenant.slug)
+                await members.hold_directory(tx, look.id)
                 made = await _plan_inside(tx, file, tenant, secrets, look, order)
                 await _put(tx, made, order)
-                await _trace(tx, made, order)
+                await _tell(tx, made, order)
         except CommitUnknown:
             unsure = made
         except (Retryable, _Moved):
@@ -186,7 +186,10 @@ async def _put(tx: Tx, made: Plan, order: Order) -> None:
         await declare.put_workflows(tx, of, rows.workflows)
     if rows.principals:
         await people.put_principals(tx, of, rows.principals)
-        gone = [one.id for one in rows.principals if one.status == "inactive" or one.deleted_at is not None]
+        for one in rows.principals:
+            if one.status != "active":
+                await accounts.end_sessions(tx, of, one.id, made.at)
+        gone = [one.id for one in rows.principals if one.status == "inactive"]
         await grants.revoke_all(tx, of, gone, made.at, "the account was deactivated", order.mint)
     if rows.passwords:
         await people.put_passwords(tx, of, rows.passwords, made.at)
@@ -200,6 +203,7 @@ async def _put(tx: Tx, made: Plan, order: Order) -> None:
         await people.set_roles(tx, of, rows.roles_of)
     if rows.groups_of:
         await people.set_groups(tx, of, rows.groups_of)
+    await _revoke_supporting(tx, made, order)
     if rows.revoked:
         await credentials.revoke_credentials(tx, of, rows.revoked, made.at)
     if rows.credentials:
@@ -225,15 +229,23 @@ async def _put_credentials(tx: Tx, made: Plan) -> None:
             )
 
 
-async def _trace(tx: Tx, made: Plan, order: Order) -> None:
-    if made.changes:
-        traces = [_trace_of(change) for change in made.changes]
-        await declare.trace(tx, made.tenant, order.mint(), traces, made.at)
+async def _revoke_supporting(tx: Tx, made: Plan, order: Order) -> None:
+    """End the grants that would keep alive what the file has taken away: memberships, and what is deleted."""
+    of = made.tenant
+    for one in made.rows.left:
+        reason = f"put out of the {one.what}"
+        await grants.revoke_supporting(tx, of, one.holder, (one.what, one.id), made.at, reason, order.mint)
+    things = (("role", made.rows.roles), ("group", made.rows.groups), ("resource", made.rows.resources))
+    for what, rows in things:
+        for target in [(what, row.id) for row in rows if row.deleted_at is not None]:
+            for holder in await members.granted(tx, of, target, made.at):
+                await grants.revoke_supporting(tx, of, holder, target, made.at, f"the {what} was deleted", order.mint)
 
 
-def _trace_of(change: Change) -> Trace:
-    kind = "credential" if change.kind in ("key", "client", "passkey") else change.kind
-    return Trace(kind=kind, id=change.id, type=f"{kind}.{_TRACED[change.verb]}", body={"changed": list(change.details)})
+async def _tell(tx: Tx, made: Plan, order: Order) -> None:
+    heard, kept = entries(made, order.mint)
+    await events.add(tx, made.tenant, kept)
+    await tell(tx, made.tenant, heard, order.mint)
 
 
 async def _file(owner: Database, made: Plan, file_request: FileRequest | None) -> tuple[FiledRequest, ...]:

@@ -1,7 +1,7 @@
 """Users and services: what they are, what they are in, what they sign in with."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal
 from uuid import UUID
 
 from msgspec.structs import replace
@@ -10,7 +10,7 @@ from quorate.app.declare.draft import Draft, differing
 from quorate.app.declare.names import values
 from quorate.app.declare.schema import Entry
 from quorate.app.declare.secret_values import Settled
-from quorate.app.declare.wanted import Change, Minted
+from quorate.app.declare.wanted import Change, Membership, Minted
 from quorate.app.keys import mint, mint_secret, secret_hash
 from quorate.store.credentials import StoredCredential
 from quorate.store.people import Password, Principal
@@ -68,10 +68,9 @@ def _principal(draft: Draft, entry: Entry, id: UUID, old: Principal | None) -> P
 def _memberships(draft: Draft, entry: Entry, id: UUID) -> tuple[str, ...]:
     """Note the roles and groups that differ; answers how, in words."""
     details: list[str] = []
-    for section, kind, now, rows in (
-        ("roles", "role", draft.state.roles_of, draft.rows.roles_of),
-        ("groups", "group", draft.state.groups_of, draft.rows.groups_of),
-    ):
+    kinds: tuple[Literal["role", "group"], ...] = ("role", "group")
+    for kind in kinds:
+        section = f"{kind}s"
         if section not in entry.said:
             continue
         wanted: dict[UUID, str] = {}
@@ -80,11 +79,16 @@ def _memberships(draft: Draft, entry: Entry, id: UUID) -> tuple[str, ...]:
             if found is not None:
                 wanted[found] = name
         stored: Mapping[UUID, Any] = draft.state.roles if kind == "role" else draft.state.groups
+        now = draft.state.roles_of if kind == "role" else draft.state.groups_of
         before = frozenset(one for one in now.get(id, ()) if one in stored)
         if before != frozenset(wanted):
-            rows[id] = frozenset(wanted)
-            details += [f"+{kind} {name}" for one, name in wanted.items() if one not in before]
-            details += [f"-{kind} {stored[one].name}" for one in sorted(before) if one not in wanted]
+            (draft.rows.roles_of if kind == "role" else draft.rows.groups_of)[id] = frozenset(wanted)
+            gone = {one: stored[one].name for one in sorted(before - frozenset(wanted))}
+            come = {one: name for one, name in wanted.items() if one not in before}
+            draft.rows.joined += [Membership(kind, one, name, id, entry.kind) for one, name in come.items()]
+            draft.rows.left += [Membership(kind, one, name, id, entry.kind) for one, name in gone.items()]
+            details += [f"+{kind} {name}" for name in come.values()]
+            details += [f"-{kind} {name}" for name in gone.values()]
     return tuple(details)
 
 
@@ -110,7 +114,8 @@ def _credentials(draft: Draft, entry: Entry, id: UUID) -> None:
             _note(draft, entry, kind, old, new)
         for one in stored:
             if one.id not in kept:
-                draft.removed(kind, one.id, _label(one, entry), "revoked")
+                gone = Change("remove", kind, one.id, _label(one, entry), ("revoked",), _about(entry, one))
+                draft.changes.append(gone)
                 draft.rows.revoked.append(one.id)
 
 
@@ -169,13 +174,19 @@ def _credential(
 
 def _note(draft: Draft, entry: Entry, kind: str, old: StoredCredential | None, new: StoredCredential) -> None:
     if old is None:
-        draft.changes.append(Change("create", kind, new.id, _label(new, entry)))
+        draft.changes.append(Change("create", kind, new.id, _label(new, entry), about=_about(entry, new)))
         draft.rows.credentials.append(new)
     elif changed := differing(old, new):
         words = {"secret_hash": "secret", "expires_at": "expiresAt", "public": "publicKey", "client_id": "id"}
         details = tuple(words.get(field, field) for field in changed)
-        draft.changes.append(Change("update", kind, new.id, _label(new, entry), details))
+        draft.changes.append(Change("update", kind, new.id, _label(new, entry), details, _about(entry, new)))
         draft.rows.credentials.append(new)
+
+
+def _about(entry: Entry, one: StoredCredential) -> dict[str, str | None]:
+    """What the history keeps of a credential."""
+    until = one.expires_at.isoformat() if one.expires_at else None
+    return {"name": one.name, f"{entry.kind}Id": str(one.principal_id), "expiresAt": until}
 
 
 def _label(credential: StoredCredential, entry: Entry) -> str:

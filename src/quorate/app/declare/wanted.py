@@ -16,17 +16,28 @@ from quorate.store.tenants import Tenant
 
 
 class Change(Struct, frozen=True):
-    """One thing that is made, changed, or taken out of use."""
+    """One thing that is made, changed, or taken out of use. `about`: what its event says beside, of a credential."""
 
     verb: Literal["create", "update", "remove"]
     kind: str
     id: UUID
     name: str
     details: tuple[str, ...] = ()
+    about: Mapping[str, str | None] = {}
 
     def line(self) -> str:
         sign = {"create": "+", "update": "~", "remove": "-"}[self.verb]
         return f"{sign} {self.kind} {self.name}" + (f": {', '.join(self.details)}" if self.details else "")
+
+
+class Membership(Struct, frozen=True):
+    """A user or a service that is put into a role or a group by right, or out of it."""
+
+    what: Literal["role", "group"]
+    id: UUID
+    name: str
+    holder: UUID
+    holder_kind: str
 
 
 class Minted(Struct, frozen=True):
@@ -78,6 +89,8 @@ class Rows(Struct):
     resources: list[Resource] = []
     roles_of: dict[UUID, frozenset[UUID]] = {}
     groups_of: dict[UUID, frozenset[UUID]] = {}
+    joined: list[Membership] = []
+    left: list[Membership] = []
     revoked: list[UUID] = []
     credentials: list[StoredCredential] = []
     policies: list[PolicyRow] = []
