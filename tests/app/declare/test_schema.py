@@ -103,7 +103,11 @@ ID = "3e7a9f12-4b2c-4d8e-a1f0-9c2b3d4e5f6a"
         ({"users": [{"login": "a", "keys": [{"name": "k", "secretHash": "ab"}]}]}, "users[0].keys[0].secretHash"),
         ({"users": [{"login": "a", "keys": [{"name": "k", "expiresAt": "2030-01-01"}]}]}, "users[0].keys[0].expiresAt"),
         ({"users": [{"login": "a", "clients": [{"secret": "x" * 30}]}]}, "users[0].clients[0]"),
-        ({"users": [{"login": "a", "passkeys": [{"id": "a+b", "publicKey": {}}]}]}, "users[0].passkeys[0].id"),
+        (
+            {"users": [{"login": "a", "passkeys": [{"id": "a+b", "publicKey": {"kty": "EC"}}]}]},
+            "users[0].passkeys[0].id",
+        ),
+        ({"users": [{"login": "a", "passkeys": [{"id": "a", "publicKey": {}}]}]}, "users[0].passkeys[0].publicKey"),
         ({"resources": [{"name": "x"}]}, "resources[0]"),
         ({"workflows": [{"name": "w", "steps": []}]}, "workflows[0].steps"),
         (

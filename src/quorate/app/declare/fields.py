@@ -184,8 +184,10 @@ def free_table(reader: Reader, value: object, path: str) -> dict[str, Any]:
 
 
 def public_key(reader: Reader, value: object, path: str) -> dict[str, str]:
-    """A public key as a JWK: every member is text. Source: RFC 7517."""
+    """A public key as a JWK: every member is text, and `kty` is one of them. Source: RFC 7517 §4.1."""
     found = free_table(reader, value, path)
+    if isinstance(value, Mapping) and "kty" not in found:
+        reader.wrong(path, "must have a kty")
     for key, item in found.items():
         if not isinstance(item, str):
             reader.wrong(f"{path}.{key}", "must be text")
