@@ -8,7 +8,7 @@ from uuid import UUID
 from msgspec import to_builtins
 from msgspec.structs import replace
 
-from quorate.app import filing, grants, tenants
+from quorate.app import filing, grants, planning, tenants
 from quorate.app.cedar.ready import Shelf
 from quorate.app.filing import AskAccess, Planned, Start
 from quorate.app.look import look
@@ -223,9 +223,9 @@ class _Working:
             review, route = review_of(id, done.request.filing)
             self._submit(order, self._new_id(), self._new_id(), do.Submit(order.actor, review, route))
             return done
-        return self._submit(
-            order, id, order.id, filing.submission(order.actor, order.what, planned, people, duplicate, self._at)
-        )
+        usual_s = self._rules[order.tenant].usual_s
+        command = filing.submission(order.actor, order.what, planned, people, duplicate, usual_s, self._at)
+        return self._submit(order, id, order.id, command)
 
     def _submit(self, order: Order, id: UUID, cause: UUID, command: do.Submit) -> Done:
         key = Key(order.tenant, id)
@@ -264,7 +264,7 @@ async def _plans(tx: Tx, orders: Sequence[Order], shelf: Shelf, at: datetime) ->
     ]
     if not askings:
         return {}
-    planned = await filing.plan(tx, [(tenant, actor, asking) for _, tenant, actor, asking in askings], shelf, at)
+    planned = await planning.plan(tx, [(tenant, actor, asking) for _, tenant, actor, asking in askings], shelf, at)
     return {order: plan for (order, *_), plan in zip(askings, planned, strict=True)}
 
 

@@ -3,155 +3,41 @@
 Worked out inside the transaction that files it, so that what was true when it was looked up is true when it counts.
 """
 
-from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
-from msgspec import Struct
 from msgspec.structs import replace
 
-from quorate.app.cedar.ready import Shelf
-from quorate.app.judging import Judge, judges
+from quorate.app.asking import AskAccess, Asking, Start, Terms, accounts, as_id, duplicate_key
+from quorate.app.cedar.schema import REQUEST_ACCESS
+from quorate.app.planning import Planned
 from quorate.domain import commands as do
 from quorate.domain import refusals as no
-from quorate.domain import routing
-from quorate.domain.breakglass import REVIEW_WITHIN, GlassRules, duration_allowed
+from quorate.domain.breakglass import GlassRules, duration_allowed
 from quorate.domain.events import Cause, Duration, Filing, RequestKind, Target
 from quorate.domain.events import Outcome as Ending
 from quorate.domain.grants import lasting, span
-from quorate.domain.people import People
+from quorate.domain.people import People, Person
 from quorate.domain.permissions import REQUEST_FOR_OTHERS, WORKFLOW_WRITE, allows
-from quorate.domain.policy import Outcome, Verdict
+from quorate.domain.policy import Because, Outcome, Verdict, weigh
 from quorate.domain.workflows import Route, Status, Workflow
-from quorate.store import targets as store
-from quorate.store.requests import Key
 from quorate.store.targets import TargetRow
-from quorate.store.tx import Tx
 
-
-class AskAccess(Struct, frozen=True):
-    """Ask for a role, a group or a resource. `beneficiary` None: for oneself. `target` is an id, as it was given."""
-
-    type: str
-    target: str
-    justification: str | None
-    duration: Duration | None = None
-    beneficiary: UUID | None = None
-    workflow: UUID | None = None
-    details: dict[str, Any] = {}
-    refuses_duplicates: bool = True
-    breaks_glass: bool = False
-
-
-class Start(Struct, frozen=True):
-    """Start a workflow by hand, about anything. `subject` may name a user we know as `userId`."""
-
-    workflow: UUID | str
-    subject: dict[str, Any]
-    metadata: dict[str, Any] = {}
-    details: dict[str, Any] = {}
-
-
-Asking = AskAccess | Start
-
-
-class Planned(Struct, frozen=True):
-    """What was found for an asking: its target and the workflow that would govern it, where there are such."""
-
-    target: TargetRow | None = None
-    workflow: Workflow | None = None
-    has_overdue_review: bool = False
-    judge: Judge | None = None
-
-
-def duplicate_key(asking: Asking, actor: UUID) -> str | None:
-    """Name what there may be only one open request for. Source: native contract (d) 31."""
-    if isinstance(asking, Start) or asking.breaks_glass or not asking.refuses_duplicates:
-        return None
-    return f"{asking.beneficiary or actor}:{asking.type}:{asking.target.lower()}"
-
-
-def accounts(asking: Asking) -> list[UUID]:
-    """Name the accounts that an asking mentions beside whoever asks."""
-    if isinstance(asking, AskAccess):
-        return [asking.beneficiary] if asking.beneficiary else []
-    subject = _as_id(asking.subject.get("userId"))
-    return [subject] if subject else []
-
-
-async def plan(tx: Tx, askings: Sequence[tuple[UUID, UUID, Asking]], shelf: Shelf, at: datetime) -> list[Planned]:
-    """Look up targets, workflows and policies for askings, each of a tenant and an actor. Answers in the same order."""
-    breaking = {Key(tenant, actor) for tenant, actor, asking in askings if _breaks(asking)}
-    overdue = await store.overdue_reviews(tx, breaking, at - REVIEW_WITHIN) if breaking else set()
-    found = await _plan(tx, [(tenant, asking) for tenant, _, asking in askings])
-    wanted = [
-        (tenant, asking.type, planned.target.id) if isinstance(asking, AskAccess) and planned.target else None
-        for (tenant, _, asking), planned in zip(askings, found, strict=True)
-    ]
-    known = await judges(tx, shelf, [one for one in wanted if one]) if any(wanted) else {}
-    return [
-        replace(
-            planned,
-            has_overdue_review=_breaks(asking) and Key(tenant, actor) in overdue,
-            judge=known.get(one) if one else None,
-        )
-        for (tenant, actor, asking), planned, one in zip(askings, found, wanted, strict=True)
-    ]
-
-
-def _breaks(asking: Asking) -> bool:
-    return isinstance(asking, AskAccess) and asking.breaks_glass
-
-
-async def _plan(tx: Tx, askings: Sequence[tuple[UUID, Asking]]) -> list[Planned]:
-    wanted = {
-        (tenant, asking.type, id)
-        for tenant, asking in askings
-        if isinstance(asking, AskAccess) and (id := _as_id(asking.target))
-    }
-    found = await store.targets(tx, wanted) if wanted else {}
-    chosen = await _choose(tx, askings, found)
-    keys = {key for key in chosen if key is not None}
-    workflows = await store.workflows(tx, keys) if keys else {}
-    return [
-        Planned(_target(tenant, asking, found), workflows.get(key) if key else None)
-        for (tenant, asking), key in zip(askings, chosen, strict=True)
-    ]
-
-
-async def _choose(
-    tx: Tx, askings: Sequence[tuple[UUID, Asking]], found: dict[tuple[UUID, str, UUID], TargetRow]
-) -> list[Key | None]:
-    access = [(tenant, asking) for tenant, asking in askings if isinstance(asking, AskAccess)]
-    candidates = {}
-    if access:
-        types = {asking.type for _, asking in access} | {row.type for row in found.values()}
-        own = {row.workflow for row in found.values() if row.workflow}
-        own |= {asking.workflow for _, asking in access if asking.workflow}
-        candidates = await store.candidates(tx, {tenant for tenant, _ in access}, types, own)
-    chosen: list[Key | None] = []
-    for tenant, asking in askings:
-        if isinstance(asking, Start):
-            id = _as_id(asking.workflow)
-        else:
-            row = _target(tenant, asking, found)
-            preferred = asking.workflow or (row.workflow if row else None)
-            id = routing.choose(candidates[tenant], asking.type, preferred, row.type if row else None)
-        chosen.append(Key(tenant, id) if id else None)
-    return chosen
-
-
-def _target(tenant: UUID, asking: Asking, found: dict[tuple[UUID, str, UUID], TargetRow]) -> TargetRow | None:
-    if isinstance(asking, Start) or not (id := _as_id(asking.target)):
-        return None
-    return found.get((tenant, asking.type, id))
+__all__ = ["AskAccess", "Asking", "Planned", "Start", "Terms", "accounts", "break_glass", "duplicate_key", "submission"]
 
 
 def submission(
-    actor: UUID, asking: Asking, planned: Planned, people: People, duplicate: UUID | None, at: datetime
+    actor: UUID,
+    asking: Asking,
+    planned: Planned,
+    people: People,
+    duplicate: UUID | None,
+    usual_s: int,
+    at: datetime,
 ) -> do.Submit:
     """Make the command that files an asking. `duplicate` is the open request it would repeat.
+
+    `usual_s`: how long access lasts that must end, where nobody says when.
 
     Raises, in this order:
         AccountInactive, NotPermitted: the caller may not ask this (for that person).
@@ -164,13 +50,19 @@ def submission(
         raise no.AccountInactive(actor)
     match asking:
         case AskAccess():
-            return _access(actor, asking, planned, people, duplicate, at)
+            return _access(actor, asking, planned, people, duplicate, usual_s, at)
         case Start():
             return _start(actor, asking, planned, people)
 
 
 def _access(
-    actor: UUID, asking: AskAccess, planned: Planned, people: People, duplicate: UUID | None, at: datetime
+    actor: UUID,
+    asking: AskAccess,
+    planned: Planned,
+    people: People,
+    duplicate: UUID | None,
+    usual_s: int,
+    at: datetime,
 ) -> do.Submit:
     beneficiary = asking.beneficiary or actor
     if beneficiary != actor:
@@ -184,14 +76,10 @@ def _access(
     if duplicate is not None:
         raise no.DuplicateRequest(duplicate)
     person, workflow = people.person(actor), planned.workflow
-    outcome = None
-    if planned.judge is not None:
-        outcome = planned.judge.says(
-            people.person(beneficiary), actor=actor, duration=asking.duration, reason=asking.justification, at=at
-        )
-    duration = _duration(asking.duration, outcome)
+    outcome = _judged(actor, asking, planned, people.person(beneficiary), at)
+    duration = _duration(asking.duration, outcome, usual_s if asking.terms.must_end else None)
     settled = _settled(outcome, workflow)
-    if workflow is None and settled is None:
+    if planned.route is None and settled is None:
         raise no.NoWorkflow(asking.type)
     filing = Filing(
         kind=RequestKind.ACCESS,
@@ -202,26 +90,50 @@ def _access(
         requester_email=person.email,
         workflow=workflow.id if workflow else None,
         workflow_name=workflow.name if workflow else None,
-        target=Target(asking.type, str(planned.target.id), planned.target.name),
+        target=_filed(planned, planned.target),
         target_has_permissions=planned.target.has_permissions,
         justification=asking.justification,
         duration=duration,
         time_to_decide_s=outcome.approval_timeout_seconds if outcome and settled is None else None,
         duplicate_key=duplicate_key(replace(asking, target=str(planned.target.id)), actor),
         subject={"userId": str(actor), "reason": asking.justification},
+        metadata=asking.metadata,
         details=asking.details,
+        action=asking.action,
     )
-    route = workflow.route if workflow and settled is None else Route()
+    route = planned.route if planned.route and settled is None else Route()
     return do.Submit(actor, filing, route, settled)
 
 
-def _duration(asked: Duration | None, outcome: Outcome | None) -> Duration | None:
-    """Say how long the access shall last: as asked, else as the policies that permit it say."""
+def _filed(planned: Planned, found: TargetRow) -> Target:
+    if planned.kind != "resource":
+        return Target(planned.kind, str(found.id), found.name)
+    return Target(planned.kind, str(found.id), found.name, found.type, found.external_id)
+
+
+def _judged(actor: UUID, asking: AskAccess, planned: Planned, beneficiary: Person, at: datetime) -> Outcome | None:
+    """Give what the policies decide; None where they leave it to the workflow."""
+    outcome = weigh(())
+    if planned.judge is not None:
+        outcome = planned.judge.says(
+            beneficiary,
+            actor=actor,
+            action=asking.action or REQUEST_ACCESS,
+            duration=asking.duration,
+            reason=asking.justification,
+            at=at,
+        )
+    leaves_it = outcome.because is Because.NO_RULE and not asking.terms.needs_permit
+    return None if leaves_it else outcome
+
+
+def _duration(asked: Duration | None, outcome: Outcome | None, usual_s: int | None) -> Duration | None:
+    """Say how long the access shall last: as asked, else as the policies that permit it say, else as usual."""
     if outcome is None or not outcome.is_permitted:
-        return asked
+        return asked or (lasting(usual_s) if usual_s else None)
     most_s = outcome.max_duration_seconds
     if asked is None:
-        usual_s = outcome.default_duration_seconds or most_s
+        usual_s = outcome.default_duration_seconds or usual_s or most_s
         return lasting(min(usual_s, most_s or usual_s)) if usual_s else None
     if most_s is not None and span(asked).total_seconds() > most_s:
         raise no.DurationTooLong(most_s)
@@ -262,11 +174,13 @@ def break_glass(actor: UUID, asking: AskAccess, planned: Planned, people: People
         beneficiary=actor,
         requester_name=person.name,
         requester_email=person.email,
-        target=Target(asking.type, str(planned.target.id), planned.target.name),
+        target=_filed(planned, planned.target),
         justification=asking.justification,
         duration=lasts,
         subject={"userId": str(actor), "reason": asking.justification},
+        metadata=asking.metadata,
         details=asking.details,
+        action=asking.action,
     )
     broken = do.Settled(Ending.APPROVED, Cause.BREAK_GLASS, "break-glass", "Access was given at once; it is reviewed")
     return do.Submit(actor, filing, Route(), broken)
@@ -279,7 +193,7 @@ def _start(actor: UUID, asking: Start, planned: Planned, people: People) -> do.S
         raise no.NoSuchWorkflow(asking.workflow)
     if planned.workflow.status is not Status.ACTIVE:
         raise no.WorkflowNotActive(asking.workflow)
-    subject = _as_id(asking.subject.get("userId"))
+    subject = as_id(asking.subject.get("userId"))
     about = people.persons.get(subject) if subject else None
     reason = asking.subject.get("reason")
     filing = Filing(
@@ -297,14 +211,3 @@ def _start(actor: UUID, asking: Start, planned: Planned, people: People) -> do.S
         details=asking.details,
     )
     return do.Submit(actor, filing, planned.workflow.route)
-
-
-def _as_id(value: object) -> UUID | None:
-    if isinstance(value, UUID):
-        return value
-    if not isinstance(value, str) or len(value) != 36:
-        return None
-    try:
-        return UUID(value)
-    except ValueError:
-        return None

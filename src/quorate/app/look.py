@@ -43,9 +43,8 @@ async def look(
         planned = plans.get(order.id)
         if isinstance(order.what, AskAccess) and order.what.breaks_glass:
             wanted.leaves(order.tenant, LAST_RESORT)
-        if planned is not None and planned.workflow is not None:
-            route = planned.workflow.route
-            wanted.leaves(order.tenant, routing.leaves_to_open(route, rules[order.tenant].fallback, 0))
+        if planned is not None and planned.route is not None:
+            wanted.leaves(order.tenant, routing.leaves_to_open(planned.route, rules[order.tenant].fallback, 0))
         elif key is not None and key in held and not isinstance(order.what, AskAccess | Start):
             together.setdefault(key, []).append(order.what)
     for key, commands in together.items():

@@ -1,7 +1,7 @@
 """What a tenant has settled for itself, as far as the door asks."""
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
@@ -13,15 +13,18 @@ from quorate.domain.messages import Subscription
 from quorate.domain.workflows import Leaf
 from quorate.store.tx import Tx
 
+USUAL_S: Final = 3600
+
 
 class Rules(Struct, frozen=True):
     """May people decide what is their own, who steps in where nobody can decide, who wants to hear of it,
-    and who may break the glass."""
+    who may break the glass, and how long access lasts that must end where nobody says when."""
 
     self_approval: bool = False
     fallback: tuple[Leaf, ...] = ()
     subscriptions: tuple[Subscription, ...] = ()
     glass: GlassRules = GlassRules()
+    usual_s: int = USUAL_S
 
 
 async def rules(tx: Tx) -> dict[UUID, Rules]:
@@ -47,7 +50,8 @@ def _rules(settings: bytes, webhooks: bytes | None) -> Rules:
     leaves, _ = read_leaves(said.get("fallbackApprovers"))
     subscriptions = _subscriptions.decode(webhooks) if webhooks else ()
     glass = msgspec.convert(_camel_to_ours(said.get("breakGlass") or {}), GlassRules)
-    return Rules(said.get("selfApproval") is True, leaves, subscriptions, glass)
+    usual_s = (said.get("jitsudo") or {}).get("defaultDurationSeconds") or USUAL_S
+    return Rules(said.get("selfApproval") is True, leaves, subscriptions, glass, usual_s)
 
 
 def _camel_to_ours(said: dict[str, Any]) -> dict[str, Any]:

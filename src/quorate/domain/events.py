@@ -50,12 +50,17 @@ class RequestKind(enum.StrEnum):
     GENERIC = "generic"
 
 
-class Target(Struct, frozen=True):
-    """What is asked for: a role, a group or a resource, by id, with its name as it was."""
+class Target(Struct, frozen=True, omit_defaults=True):
+    """What is asked for: a role, a group or a resource, by id, with its name as it was.
+
+    Of a resource also its own type, and what it goes by outside.
+    """
 
     type: str
     id: str
     name: str
+    own_type: str | None = None
+    external_id: str | None = None
 
 
 class Duration(Struct, frozen=True):
@@ -87,6 +92,7 @@ class Filing(Struct, frozen=True, omit_defaults=True):
     duration: Duration | None = None
     time_to_decide_s: int | None = None
     duplicate_key: str | None = None
+    action: str | None = None  # What one wants to do with the target; None: have it.
     is_review: bool = False  # Of an access that break-glass has given already.
     subject: dict[str, Any] | None = None
     metadata: dict[str, Any] = {}

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from msgspec import Struct
@@ -9,8 +10,9 @@ from msgspec import Struct
 from quorate.domain import quorum
 from quorate.domain.events import Choice
 from quorate.domain.people import LAST_RESORT, People, Person
+from quorate.domain.permissions import REQUEST_APPROVE
 from quorate.domain.requests import Request, StepState, joining
-from quorate.domain.workflows import Joined, Kind, Leaf, Node, Route
+from quorate.domain.workflows import Joined, Kind, Leaf, Node, Route, Step, any_one_of
 
 
 class Candidate(Struct, frozen=True):
@@ -34,6 +36,13 @@ def choose(candidates: Sequence[Candidate], target_type: str, own: UUID | None, 
     generic = [one for one in candidates if one.resource_types is None]
     chosen = max(naming or generic, key=lambda one: (one.activated_at, one.id), default=None)
     return chosen.id if chosen else None
+
+
+BUILT_IN: Final = Route((Step(1, "Approval", any_one_of(Leaf(Kind.HOLDER, REQUEST_APPROVE))),))
+"""The way of a request that no workflow governs, where it may have one all the same: one who may approve decides.
+
+Source: design §6, permissions.
+"""
 
 
 class Say(Struct, frozen=True):

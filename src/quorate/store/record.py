@@ -295,6 +295,7 @@ _PARTS = (
         """,
     ),
     # An approval stands even if what it was for has gone meanwhile: then no grant is made, and history says so.
+    # A resource need not be registered, so it is gone only if its row says so.
     _Part(
         "granted",
         "tenant_id uuid, id uuid, request uuid, is_new bool, principal_id uuid, target_type text, target_id uuid,"
@@ -327,8 +328,8 @@ _PARTS = (
                     AND t.tenant_id = new.tenant_id AND t.id = new.target_id AND t.deleted_at IS NULL)
                WHEN 'group' THEN EXISTS (SELECT FROM user_group t WHERE t.tenant_id = ANY ($1)
                     AND t.tenant_id = new.tenant_id AND t.id = new.target_id AND t.deleted_at IS NULL)
-               ELSE EXISTS (SELECT FROM resource t WHERE t.tenant_id = ANY ($1)
-                    AND t.tenant_id = new.tenant_id AND t.id = new.target_id AND t.deleted_at IS NULL)
+               ELSE NOT EXISTS (SELECT FROM resource t WHERE t.tenant_id = ANY ($1)
+                    AND t.tenant_id = new.tenant_id AND t.id = new.target_id AND t.deleted_at IS NOT NULL)
                END
         RETURNING tenant_id, id
         """,

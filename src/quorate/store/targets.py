@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 import msgspec
@@ -23,13 +24,22 @@ _leaves_of = msgspec.json.Decoder(tuple[Leaf, ...])
 
 
 class TargetRow(Struct, frozen=True):
-    """A role, group or resource. `type` is a resource's own type, else the same as what was asked by."""
+    """A role, group or resource. `type` is a resource's own type, else the same as what was asked by.
+
+    `is_registered`: the directory has a row of it.
+    """
 
     id: UUID
     name: str
     type: str
     has_permissions: bool
     workflow: UUID | None
+    external_id: str | None = None
+    is_registered: bool = True
+
+
+AMBIGUOUS: Final = UUID(int=0)
+"""Stands for a resource of which there are several."""
 
 
 async def targets(tx: Tx, wanted: Collection[tuple[UUID, str, UUID]]) -> dict[tuple[UUID, str, UUID], TargetRow]:
@@ -51,18 +61,18 @@ async def targets(tx: Tx, wanted: Collection[tuple[UUID, str, UUID]]) -> dict[tu
              WHERE l.workflow_id IS NULL AND l.distance < 20 AND p.tenant_id = ANY ($1)
         )
         SELECT w.tenant_id, w.type AS asked, r.id, r.name, 'role' AS type, r.permissions <> '{}' AS has_permissions,
-               r.workflow_id
+               r.workflow_id, NULL::text AS external_id
           FROM wanted w JOIN role r ON r.tenant_id = w.tenant_id AND r.id = w.id
          WHERE w.type = 'role' AND r.tenant_id = ANY ($1) AND r.deleted_at IS NULL
         UNION ALL
-        SELECT w.tenant_id, w.type, g.id, g.name, 'group', false, g.workflow_id
+        SELECT w.tenant_id, w.type, g.id, g.name, 'group', false, g.workflow_id, NULL
           FROM wanted w JOIN user_group g ON g.tenant_id = w.tenant_id AND g.id = w.id
          WHERE w.type = 'group' AND g.tenant_id = ANY ($1) AND g.deleted_at IS NULL
         UNION ALL
         SELECT w.tenant_id, w.type, r.id, r.name, r.type, false,
                (SELECT l.workflow_id FROM line l
                  WHERE l.tenant_id = r.tenant_id AND l.of = r.id AND l.workflow_id IS NOT NULL
-                 ORDER BY l.distance LIMIT 1)
+                 ORDER BY l.distance LIMIT 1), r.external_id
           FROM wanted w JOIN resource r ON r.tenant_id = w.tenant_id AND r.id = w.id
          WHERE w.type = 'resource' AND r.tenant_id = ANY ($1) AND r.deleted_at IS NULL
         """,
@@ -73,10 +83,42 @@ async def targets(tx: Tx, wanted: Collection[tuple[UUID, str, UUID]]) -> dict[tu
     )
     return {
         (row["tenant_id"], row["asked"], row["id"]): TargetRow(
-            row["id"], row["name"], row["type"], row["has_permissions"], row["workflow_id"]
+            row["id"], row["name"], row["type"], row["has_permissions"], row["workflow_id"], row["external_id"]
         )
         for row in rows
     }
+
+
+async def named(tx: Tx, wanted: Collection[tuple[UUID, str, str]]) -> dict[tuple[UUID, str, str], UUID]:
+    """Find resources by (tenant, their own type, their external id or their id). Absent ones are left out.
+
+    Where one external id is that of several, which of them is meant is `AMBIGUOUS`.
+    """
+    rows = await tx.all(
+        """
+        WITH wanted AS (
+            SELECT DISTINCT *
+              FROM unnest($2::uuid[], $3::text[], $4::text[], $5::uuid[]) AS w (tenant_id, type, name, id)
+        )
+        SELECT w.tenant_id, w.type, w.name, r.id
+          FROM wanted w JOIN resource r ON r.tenant_id = w.tenant_id AND r.external_id = w.name AND r.type = w.type
+         WHERE r.tenant_id = ANY ($1) AND r.deleted_at IS NULL
+         UNION
+        SELECT w.tenant_id, w.type, w.name, r.id
+          FROM wanted w JOIN resource r ON r.tenant_id = w.tenant_id AND r.id = w.id AND r.type = w.type
+         WHERE r.tenant_id = ANY ($1) AND r.deleted_at IS NULL
+        """,
+        list(tx.tenants),
+        [tenant for tenant, _, _ in wanted],
+        [type for _, type, _ in wanted],
+        [name for _, _, name in wanted],
+        [_as_id(name) for _, _, name in wanted],
+    )
+    found: dict[tuple[UUID, str, str], UUID] = {}
+    for row in rows:
+        key = (row["tenant_id"], row["type"], row["name"])
+        found[key] = AMBIGUOUS if key in found else row["id"]
+    return found
 
 
 async def candidates(
@@ -137,6 +179,13 @@ async def overdue_reviews(tx: Tx, accounts: Collection[Key], before: datetime) -
         before,
     )
     return {Key(row["tenant_id"], row["requester_id"]) for row in rows}
+
+
+def _as_id(text: str) -> UUID | None:
+    try:
+        return UUID(text) if len(text) == 36 else None
+    except ValueError:
+        return None
 
 
 def workflow(row: Record) -> Workflow:

@@ -1,0 +1,137 @@
+"""What an asking is about, which workflow governs it, and what judges it: looked up where it is filed."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID, uuid5
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from quorate.app.asking import PLAIN, AskAccess, Asking, Start, as_id, kind_of
+from quorate.app.cedar.ready import Shelf
+from quorate.app.judging import Judge, judges
+from quorate.domain import routing
+from quorate.domain.breakglass import REVIEW_WITHIN
+from quorate.domain.workflows import Route, Workflow
+from quorate.store import targets as store
+from quorate.store.policies import Thing
+from quorate.store.requests import Key
+from quorate.store.targets import TargetRow
+from quorate.store.tx import Tx
+
+
+class Planned(Struct, frozen=True):
+    """What was found for an asking: its target and the workflow that would govern it, where there are such.
+
+    `kind` of the target: `role`, `group` or `resource`. `route`: the way the request would take.
+    """
+
+    target: TargetRow | None = None
+    workflow: Workflow | None = None
+    has_overdue_review: bool = False
+    judge: Judge | None = None
+    kind: str = "resource"
+    route: Route | None = None
+
+
+async def plan(tx: Tx, askings: Sequence[tuple[UUID, UUID, Asking]], shelf: Shelf, at: datetime) -> list[Planned]:
+    """Look up targets, workflows and policies for askings, each of a tenant and an actor. Answers in the same order."""
+    breaking = {Key(tenant, actor) for tenant, actor, asking in askings if _breaks(asking)}
+    overdue = await store.overdue_reviews(tx, breaking, at - REVIEW_WITHIN) if breaking else set()
+    found = await _plan(tx, [(tenant, asking) for tenant, _, asking in askings])
+    wanted = [
+        (tenant, planned.kind, planned.target.id) if isinstance(asking, AskAccess) and planned.target else None
+        for (tenant, _, asking), planned in zip(askings, found, strict=True)
+    ]
+    unregistered = {
+        one: Thing(id=target.id, kind=target.type, name=target.name, external_id=target.external_id)
+        for one, planned in zip(wanted, found, strict=True)
+        if one and (target := planned.target) and not target.is_registered
+    }
+    known = await judges(tx, shelf, [one for one in wanted if one], unregistered) if any(wanted) else {}
+    return [
+        replace(
+            planned,
+            has_overdue_review=_breaks(asking) and Key(tenant, actor) in overdue,
+            judge=known.get(one) if one else None,
+        )
+        for (tenant, actor, asking), planned, one in zip(askings, found, wanted, strict=True)
+    ]
+
+
+def _breaks(asking: Asking) -> bool:
+    return isinstance(asking, AskAccess) and asking.breaks_glass
+
+
+async def _plan(tx: Tx, askings: Sequence[tuple[UUID, Asking]]) -> list[Planned]:
+    targets = await _targets(tx, askings)
+    chosen = await _choose(tx, askings, targets)
+    keys = {key for key in chosen if key is not None}
+    workflows = await store.workflows(tx, keys) if keys else {}
+    planned = []
+    for (_, asking), target, key in zip(askings, targets, chosen, strict=True):
+        workflow = workflows.get(key) if key else None
+        route = workflow.route if workflow else None
+        if isinstance(asking, AskAccess) and workflow is None and asking.terms.built_in_step:
+            route = routing.BUILT_IN
+        planned.append(Planned(target, workflow, kind=kind_of(asking), route=route))
+    return planned
+
+
+async def _targets(tx: Tx, askings: Sequence[tuple[UUID, Asking]]) -> list[TargetRow | None]:
+    """Find what each asking is about. Something else than a role, group or `resource` is named by its own type."""
+    named = {
+        (tenant, asking.type, asking.target)
+        for tenant, asking in askings
+        if isinstance(asking, AskAccess) and asking.type not in PLAIN
+    }
+    ids = await store.named(tx, named) if named else {}
+    keys: list[tuple[UUID, str, UUID] | None] = []
+    for tenant, asking in askings:
+        known = None
+        if isinstance(asking, AskAccess):
+            is_plain = asking.type in PLAIN
+            known = as_id(asking.target) if is_plain else ids.get((tenant, asking.type, asking.target))
+        keys.append((tenant, kind_of(asking), known) if known else None)
+    found = await store.targets(tx, {key for key in keys if key}) if any(keys) else {}
+    return [
+        found.get(key) if key else _unregistered(tenant, asking)
+        for (tenant, asking), key in zip(askings, keys, strict=True)
+    ]
+
+
+def _unregistered(tenant: UUID, asking: Asking) -> TargetRow | None:
+    """Stand for a resource without a row, where that may be asked for. It is the same one every time."""
+    if isinstance(asking, Start) or not asking.terms.any_resource or asking.type in PLAIN:
+        return None
+    id = uuid5(tenant, f"{asking.type} {asking.target}")
+    return TargetRow(
+        id,
+        asking.target,
+        asking.type,
+        has_permissions=False,
+        workflow=None,
+        external_id=asking.target,
+        is_registered=False,
+    )
+
+
+async def _choose(
+    tx: Tx, askings: Sequence[tuple[UUID, Asking]], targets: Sequence[TargetRow | None]
+) -> list[Key | None]:
+    access = [(tenant, asking) for tenant, asking in askings if isinstance(asking, AskAccess)]
+    candidates = {}
+    if access:
+        types = {kind_of(asking) for _, asking in access} | {row.type for row in targets if row}
+        own = {row.workflow for row in targets if row and row.workflow}
+        own |= {asking.workflow for _, asking in access if asking.workflow}
+        candidates = await store.candidates(tx, {tenant for tenant, _ in access}, types, own)
+    chosen: list[Key | None] = []
+    for (tenant, asking), row in zip(askings, targets, strict=True):
+        if isinstance(asking, Start):
+            id = as_id(asking.workflow)
+        else:
+            preferred = asking.workflow or (row.workflow if row else None)
+            id = routing.choose(candidates[tenant], kind_of(asking), preferred, row.type if row else None)
+        chosen.append(Key(tenant, id) if id else None)
+    return chosen
