@@ -188,3 +188,21 @@ async def test_what_is_of_another_kind_or_tenant_is_not_there(desk: Desk, olu: U
     with pytest.raises(NotPermitted):
         await desk.requests.cancel(desk.actor(desk.company.cyd), uuid4(), None)
     assert (await desk.company.held(done.request.id)).request.is_open
+
+
+async def test_what_came_with_a_decision_and_that_it_was_discarded_are_kept(desk: Desk, olu: UUID) -> None:
+    company = desk.company
+    await company.workflow(company.ana)
+    id = (await company.ask()).request.id
+    await desk.requests.decide(desk.actor(company.ana), OpenStep(id), Choice.APPROVE, None, attached={"ticket": 7})
+    elsewhere = Actor(olu, company.rhea, frozenset({"admin"}), How(None, "key", "native", "192.0.2.1"))
+    with pytest.raises(NoSuchRequest):
+        await desk.requests.discard(elsewhere, id)
+
+    await desk.requests.discard(desk.actor(company.rhea), id)
+
+    kept = (await company.held(id)).request
+    assert kept.status == "approved"
+    assert kept.discarded_at == company.clock()
+    assert kept.current.decisions[0].attached == {"ticket": 7}
+    await company.check()

@@ -173,7 +173,8 @@ class _Walk:
     def key(self, point: Point) -> object:
         request, now = point.request, point.now
         if not request.is_open:
-            return request.status, point.changed, tuple(_past_key(state) for state in request.walk)
+            discarded = request.discarded_at is not None
+            return request.status, discarded, point.changed, tuple(_past_key(state) for state in request.walk)
         due_in = None if request.due_by is None else request.due_by - now
         past = tuple(_past_key(state) for state in request.walk[:-1])
         return point.changed, due_in, past, _step_key(request.current, now)

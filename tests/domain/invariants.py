@@ -12,7 +12,9 @@ from quorate.domain import lifecycle, routing
 from quorate.domain.events import (
     Choice,
     Closed,
+    Commented,
     Decided,
+    Discarded,
     Event,
     Outcome,
     Overridden,
@@ -92,7 +94,7 @@ def check_move(before: Request, events: Sequence[Event], here: Directory, comman
     """Check what must be true of one move: every step that passed or was rejected had to, and none was left waiting."""
     request = before
     for event in events:
-        assert request.is_open or event.__class__.__name__ == "Commented", "final is final"
+        assert request.is_open or isinstance(event, Commented | Discarded), "final is final"
         if isinstance(event, StepOpened):
             _check_opening(request, event, here)
         if isinstance(event, StepOpened) or (isinstance(event, Closed) and event.status is Outcome.APPROVED):
@@ -129,7 +131,7 @@ def _check_end(request: Request, history: Sequence[Event]) -> None:
         [end] = ends
         assert (request.status, request.closed_at) == (end.status, end.at)
         after = history[history.index(end) + 1 :]
-        assert all(event.__class__.__name__ == "Commented" for event in after)
+        assert all(isinstance(event, Commented | Discarded) for event in after)
 
 
 def _check_decisions(request: Request, history: Sequence[Event], here: Directory) -> None:

@@ -22,6 +22,7 @@ COMMANDS: Final = (
     "reassign",
     "comment",
     "cancel",
+    "discard",
     "escalate",
     "remind",
     "recheck",

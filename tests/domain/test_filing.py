@@ -11,7 +11,9 @@ from quorate.domain import refusals as no
 from quorate.domain.events import (
     ApprovedByPolicy,
     Cause,
+    Choice,
     Closed,
+    Discarded,
     Filing,
     Outcome,
     RequestKind,
@@ -140,6 +142,32 @@ def test_a_request_is_withdrawn_by_those_it_is_by_or_for_and_by_administrators(a
     assert world.history[-1] == Closed(NOON, Outcome.CANCELLED, Cause.CANCEL, actor, "never mind")
     with pytest.raises(no.AlreadyClosed):
         world.do(do.Cancel(actor))
+
+
+def test_a_request_is_discarded_only_by_those_it_is_by_or_for() -> None:
+    world = a_request_to(ANA)
+    for actor in (ANA, ADA):
+        with pytest.raises(no.NotPermitted):
+            world.do(do.Discard(actor))
+
+    world.do(do.Discard(RHEA))
+
+    assert world.history[-2:] == [Closed(NOON, Outcome.CANCELLED, Cause.CANCEL, RHEA), Discarded(NOON, RHEA)]
+    with pytest.raises(no.AlreadyClosed):
+        world.do(do.Decide(ANA, Choice.APPROVE))
+    with pytest.raises(no.AlreadyClosed):
+        world.do(do.Discard(RHEA))
+
+
+def test_a_request_that_was_decided_stays_so_when_it_is_discarded() -> None:
+    world = a_request_to(ANA)
+    world.do(do.Decide(ANA, Choice.APPROVE, attached={"ticket": [1, None]}))
+
+    world.do(do.Discard(RHEA))
+
+    assert world.request.status is Outcome.APPROVED
+    assert world.request.discarded_at == NOON
+    assert world.request.current.decisions[0].attached == {"ticket": [1, None]}
 
 
 def test_a_type_of_resource_is_governed_by_what_governs_resources_too() -> None:

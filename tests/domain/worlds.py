@@ -91,6 +91,7 @@ STRANGER: tuple[Named, ...] = (
     *reassignments((OLU, OLU, ANA)),
     ("comment", do.Comment(OLU, UUID(int=1), "hello")),
     ("cancel", do.Cancel(OLU)),
+    ("discard", do.Discard(OLU)),
     ("escalate", do.Escalate(OLU)),
     ("remind", do.Remind(OLU)),
 )
@@ -246,7 +247,7 @@ def time_approves() -> SmallWorld:
         Route((first, step(user(CYD), 2, 2 * HOURS, on_timeout=OnTimeout.APPROVE))),
         replace(ASKED, time_to_decide_s=4 * HOURS),
         everybody(),
-        (*decisions(ANA, CYD), *approvals(BEN), CANCEL, *STRANGER),
+        (*decisions(ANA, CYD), *approvals(BEN), CANCEL, ("discard", do.Discard(RHEA)), *STRANGER),
         most_late=5,
     )
 

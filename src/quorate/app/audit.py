@@ -200,6 +200,7 @@ def _named() -> Iterator[tuple[str, Pattern]]:
         for status in ("approved", "rejected", "cancelled", "expired"):
             yield f"{noun}.{status}", Pattern("request", "Closed", is_access, status)
         yield f"{noun}.commented", Pattern("request", "Commented", is_access)
+        yield f"{noun}.discarded", Pattern("request", "Discarded", is_access)
     for name, kind in {
         "decided": "Decided",
         "requested": "StepOpened",
@@ -273,7 +274,7 @@ def _of_request(row: Row) -> Iterator[tuple[str, Any]]:
         case happened.Closed(cause=cause, note=note):
             yield "cause", cause.value
             yield "note", note
-        case happened.PassedByTime() | happened.Reminded():
+        case happened.PassedByTime() | happened.Reminded() | happened.Discarded():
             pass
 
 
@@ -286,6 +287,8 @@ def _of_decision(event: happened.Decided | happened.Overridden) -> Iterator[tupl
     yield "onBehalfOf", None if isinstance(event, happened.Overridden) else _text(event.on_behalf_of)
     yield "showedPassword", event.showed_password
     yield "showedSecondFactor", event.showed_second_factor
+    if isinstance(event, happened.Decided) and event.attached is not None:
+        yield "attached", event.attached
 
 
 def _text(id: UUID | None) -> str | None:

@@ -6,7 +6,7 @@ known before: whether the thing meant is of the kind meant, and evidence, verifi
 
 from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from msgspec import Struct
@@ -108,8 +108,11 @@ class Requests:
         idempotency: Idempotency | None = None,
         *,
         may_refuse_own: bool = False,
+        attached: Any = None,
     ) -> Done:
-        """Decide in a step: the one whose task this is, or a request's open one. `may_refuse_own`: see `do.Decide`.
+        """Decide in a step: the one whose task this is, or a request's open one.
+
+        `may_refuse_own` and `attached`: see `do.Decide`.
 
         Raises: as `lifecycle.decide`; NoSuchRequest, KeyReused; TooOften: too many passwords were tried;
             EvidenceMissing: evidence came that is wrong, or of a kind we cannot check.
@@ -117,7 +120,9 @@ class Requests:
         proof = None
         if choice is Choice.APPROVE and evidence != NO_EVIDENCE and await self._may_decide(actor, about):
             proof = await self._verified(actor, evidence)
-        command = do.Decide(actor.principal, choice, note, proof=proof, may_refuse_own=may_refuse_own)
+        command = do.Decide(
+            actor.principal, choice, note, proof=proof, may_refuse_own=may_refuse_own, attached=attached
+        )
         if isinstance(about, OpenStep):
             return await self._take(actor, command, request=about.of, idempotency=idempotency)
         return await self._take(actor, command, task=about, idempotency=idempotency)
@@ -159,6 +164,10 @@ class Requests:
         await self._of_kind(actor, request, kinds, WORKFLOW_WRITE)
         command = do.Cancel(actor.principal, note)
         return await self._take(actor, command, request=request, idempotency=idempotency)
+
+    async def discard(self, actor: Actor, request: UUID) -> Done:
+        """Put a request of one's own out of sight. Raises: as `lifecycle.discard`; NoSuchRequest."""
+        return await self._take(actor, do.Discard(actor.principal), request=request)
 
     async def reassign(
         self,

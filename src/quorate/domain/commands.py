@@ -38,6 +38,7 @@ class Decide(Struct, frozen=True):
     """Approve or reject in a step: the one at place `step` of the route, else the open one.
 
     `may_refuse_own`: the surface lets an approver reject what is their own (Fortanix): it only stops things.
+    `attached`: JSON of the approver's own, to be kept with the decision.
     """
 
     actor: UUID
@@ -46,6 +47,7 @@ class Decide(Struct, frozen=True):
     step: int | None = None
     proof: Proof | None = None
     may_refuse_own: bool = False
+    attached: Any = None
 
 
 class Override(Struct, frozen=True):
@@ -89,6 +91,12 @@ class Cancel(Struct, frozen=True):
     note: str | None = None
 
 
+class Discard(Struct, frozen=True):
+    """Put what is the actor's own out of sight; if it is open, that ends it."""
+
+    actor: UUID
+
+
 class Escalate(Struct, frozen=True):
     """Let more people join the open step and renew its deadline. `to` None: whom the step names."""
 
@@ -106,4 +114,4 @@ class Recheck(Struct, frozen=True):
     """Look at the open step again because the directory changed. Nobody's wish, so nobody is refused it."""
 
 
-Command = Submit | Decide | Override | TakeSeat | Reassign | Comment | Cancel | Escalate | Remind | Recheck
+Command = Submit | Decide | Override | TakeSeat | Reassign | Comment | Cancel | Discard | Escalate | Remind | Recheck

@@ -127,7 +127,8 @@ class FellBack(Struct, frozen=True, tag=True, omit_defaults=True):
 class Decided(Struct, frozen=True, tag=True, omit_defaults=True):
     """One approver's decision, and the leaves it was given for.
 
-    `human`: the person behind `by`. `on_behalf_of`: whose say a delegate used.
+    `human`: the person behind `by`. `on_behalf_of`: whose say a delegate used. `attached`: what the approver sent
+    along, kept as it came.
     """
 
     at: datetime
@@ -141,6 +142,7 @@ class Decided(Struct, frozen=True, tag=True, omit_defaults=True):
     is_own: bool = False
     showed_password: bool = False
     showed_second_factor: bool = False
+    attached: Any = None
 
 
 class Overridden(Struct, frozen=True, tag=True, omit_defaults=True):
@@ -210,6 +212,13 @@ class Reminded(Struct, frozen=True, tag=True, omit_defaults=True):
     by: UUID
 
 
+class Discarded(Struct, frozen=True, tag=True, omit_defaults=True):
+    """The requester wants to see no more of it. It is kept, and so is its history."""
+
+    at: datetime
+    by: UUID
+
+
 class Closed(Struct, frozen=True, tag=True, omit_defaults=True):
     """The request came to its end."""
 
@@ -232,5 +241,6 @@ Event = (
     | Escalated
     | Commented
     | Reminded
+    | Discarded
     | Closed
 )

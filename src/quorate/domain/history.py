@@ -12,6 +12,7 @@ from quorate.domain.events import (
     Closed,
     Commented,
     Decided,
+    Discarded,
     Escalated,
     Event,
     FellBack,
@@ -67,6 +68,8 @@ def apply(request: Request, event: Event) -> Request:
             return _current(after, reminded_at=at)
         case Closed(at, status, _, by, note):
             return replace(after, status=status, closed_at=at, closed_by=by, closing_note=note)
+        case Discarded(at=at):
+            return replace(after, discarded_at=at)
         case Commented() | ApprovedByPolicy():
             return after
 

@@ -23,6 +23,7 @@ from quorate.domain.events import (
     Closed,
     Commented,
     Decided,
+    Discarded,
     Escalated,
     Event,
     FellBack,
@@ -99,6 +100,8 @@ def handle(request: Request, command: do.Command, people: People, *, at: datetim
             return comment(request, command, people, at=at)
         case do.Cancel():
             return cancel(request, command, people, at=at)
+        case do.Discard():
+            return discard(request, command, people, at=at)
         case do.Escalate():
             return escalate(request, command, people, at=at)
         case do.Remind():
@@ -243,6 +246,25 @@ def cancel(request: Request, command: do.Cancel, people: People, *, at: datetime
         raise no.NotPermitted(WORKFLOW_WRITE)
     _must_be_open(request)
     return [Closed(at, Outcome.CANCELLED, Cause.CANCEL, actor.id, command.note)]
+
+
+def discard(request: Request, command: do.Discard, people: People, *, at: datetime) -> list[Event]:
+    """Work out what putting a request out of sight brings about: an open one is withdrawn by it.
+
+    Raises: NotPermitted: it is not theirs. OwnRequest: a review of what one did oneself. AlreadyClosed: it has been
+    discarded. Source: Fortanix contract §7, row 6.
+    """
+    actor = people.person(command.actor)
+    if not _is_theirs(request, actor, people):
+        raise no.NotPermitted(WORKFLOW_WRITE)
+    if request.filing.is_review:
+        raise no.OwnRequest(request.id)
+    if request.discarded_at is not None:
+        raise no.AlreadyClosed(request.id, request.status)
+    discarded = Discarded(at, actor.id)
+    if not request.is_open:
+        return [discarded]
+    return [Closed(at, Outcome.CANCELLED, Cause.CANCEL, actor.id), discarded]
 
 
 def escalate(request: Request, command: do.Escalate, people: People, *, at: datetime) -> list[Event]:
@@ -431,6 +453,7 @@ def _decision(
         is_own=routing.is_own(request, actor, people) or routing.is_own(request, giver, people),
         showed_password=showed.password,
         showed_second_factor=showed.second_factor,
+        attached=command.attached if isinstance(command, do.Decide) else None,
     )
 
 

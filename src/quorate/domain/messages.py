@@ -268,7 +268,7 @@ def name_of(event: Event, kind: RequestKind) -> str | None:
             return "approval.escalated"
         case happened.Reminded():
             return "approval.reminded"
-        case happened.ApprovedByPolicy():
+        case happened.ApprovedByPolicy() | happened.Discarded():
             return None
 
 

@@ -67,6 +67,7 @@ class Request(Struct, frozen=True, omit_defaults=True):
     closed_at: datetime | None = None
     closed_by: UUID | None = None
     closing_note: str | None = None
+    discarded_at: datetime | None = None
     version: int = 0
 
     @property

@@ -42,6 +42,7 @@ class Progress(Struct, frozen=True, omit_defaults=True):
     due_by: datetime | None = None
     closed_by: UUID | None = None
     closing_note: str | None = None
+    discarded_at: datetime | None = None
 
 
 class Happening(Struct, frozen=True):
@@ -259,6 +260,7 @@ def held(row: Record) -> Held:
         closed_at=row["closed_at"],
         closed_by=progress.closed_by,
         closing_note=progress.closing_note,
+        discarded_at=progress.discarded_at,
         version=row["version"],
     )
     return Held(request, progress.tasks)
