@@ -134,7 +134,8 @@ class _Catalogue(ABC, Generic[Row]):
     async def delete(self, actor: Actor, id: UUID) -> None:
         """Delete it: its name may be used again, old requests keep naming it, and grants of it are revoked.
 
-        Raises: NotPermitted, NoSuchTarget, LastAdministrator, SystemRole, HasChildren.
+        Raises: NotPermitted, NoSuchTarget, LastAdministrator, SystemRole, HasChildren; GivesMore: a role carries
+            what the caller does not hold.
         """
         async with self._desk.change(actor, DIRECTORY_WRITE) as change:
             now = self._there(await self.shelf.lock(change.tx, change.tenant, id), id)
@@ -208,17 +209,19 @@ class _Peopled(_Catalogue[Row]):
         """
         async with self._desk.change(actor, DIRECTORY_WRITE) as change:
             row = await self._with(change, id, user)
-            self._demand_giving(change, row)
+            self._demand_holding(change, row)
             if await members.add(change.tx, change.tenant, self._what, id, user):
                 await change.happened(self.noun, id, self.joined, self._who(row, user), change.at)
 
     async def remove_member(self, actor: Actor, id: UUID, user: UUID) -> None:
         """Put a user out, and revoke the grants that would keep them in.
 
-        Raises: NotPermitted, NoSuchTarget, LastAdministrator; NoSuchUser: there is none, or they are not in it.
+        Raises: NotPermitted, NoSuchTarget, LastAdministrator; NoSuchUser: there is none, or they are not in it;
+            GivesMore: a role carries what the caller does not hold.
         """
         async with self._desk.change(actor, DIRECTORY_WRITE) as change:
             row = await self._with(change, id, user)
+            self._demand_holding(change, row)
             async with change.keeping_an_administrator():
                 stood = await members.remove(change.tx, change.tenant, self._what, id, user)
             granted = await change.revoke_supporting(user, (self.noun, id), f"put out of the {self.noun}")
@@ -239,15 +242,15 @@ class _Peopled(_Catalogue[Row]):
             raise no.NoSuchUser(user)
         return row
 
-    def _demand_giving(self, change: Change, row: Row) -> None:
-        """Refuse to give what the caller does not hold. Who is in a group may do nothing for it."""
+    def _demand_holding(self, change: Change, row: Row) -> None:
+        """Refuse to give or take what the caller does not hold. Who is in a group may do nothing for it."""
 
     def _who(self, row: Row, user: UUID) -> dict[str, Any]:
         return {"userId": str(user), f"{self.noun}Id": str(row.id), f"{self.noun}Name": row.name}
 
 
 class Roles(_Peopled[Role]):
-    """A role carries permissions, so whoever makes, changes or assigns one must hold them."""
+    """A role carries permissions, so whoever makes, changes, assigns or takes one must hold them."""
 
     noun = "role"
     shelf = store.ROLES
@@ -269,20 +272,21 @@ class Roles(_Peopled[Role]):
         await directory.put_roles(tx, tenant, rows)
 
     async def _guard(self, change: Change, before: Role | None, after: Role) -> None:
-        """Permissions that join it must be the caller's; so must all, where another workflow shall govern it."""
+        """Permissions that join or leave it must be the caller's, and all where another workflow shall govern it."""
         await super()._guard(change, before, after)
         if before is not None and before.is_system:
             raise no.SystemRole(before.id)
         had = frozenset(before.permissions) if before else frozenset()
         if before is not None and before.workflow_id != after.workflow_id:
             change.demand_holding(after.permissions)
-        change.demand_holding(frozenset(after.permissions) - had)
+        change.demand_holding(frozenset(after.permissions) ^ had)
 
     async def _may_go(self, change: Change, now: Role) -> None:
         if now.is_system:
             raise no.SystemRole(now.id)
+        change.demand_holding(now.permissions)
 
-    def _demand_giving(self, change: Change, row: Role) -> None:
+    def _demand_holding(self, change: Change, row: Role) -> None:
         change.demand_holding(row.permissions)
 
     def _shown(self, row: Role) -> dict[str, Any]:

@@ -40,16 +40,17 @@ class Change:
             raise no.NotPermitted(permission)
 
     def demand_holding(self, permissions: Iterable[str]) -> None:
-        """Hold what is given against what the giver holds. Raises: GivesMore.
+        """Hold what is given or taken against what the caller holds. Raises: GivesMore.
 
-        Source: design §6: nobody gives a permission they do not hold.
+        Source: design §6: nobody gives a permission they do not hold. Nor do they take it: who could would stop
+        whoever may stop them.
         """
         for permission in sorted(permissions):
             if not allows(self.acting.permissions, permission):
                 raise no.GivesMore(permission)
 
     async def demand_holding_all_of(self, account: UUID) -> None:
-        """Let nobody act as an account that may do more than they may themselves. Raises: GivesMore."""
+        """Let nobody act as an account that may do more than they may themselves, nor stop it. Raises: GivesMore."""
         if account != self.actor.principal:
             self.demand_holding(await self.permissions_of(account))
 

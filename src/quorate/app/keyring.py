@@ -105,10 +105,13 @@ class Keyring:
     async def revoke(self, actor: Actor, kind: Kind, holder: UUID, id: UUID) -> None:
         """End a key for good.
 
-        Raises: NotPermitted, NoSuchUser; NoSuchTarget: the holder has no such key, or no longer.
+        Raises: NotPermitted, NoSuchUser; NoSuchTarget: the holder has no such key, or no longer; GivesMore: the
+            holder may do more than the caller, who does not own it.
         """
         async with self._desk.change(actor) as change:
-            await _holder(change, kind, holder)
+            of = await _holder(change, kind, holder)
+            if of.owner_id != actor.principal:
+                await change.demand_holding_all_of(holder)
             found = await credentials.key_of(change.tx, change.tenant, holder, id)
             if found is None:
                 raise no.NoSuchTarget("key", str(id))

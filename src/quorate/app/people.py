@@ -20,7 +20,7 @@ from quorate.store.people import Password, Principal
 __all__ = ["Account", "Search", "Standing", "UserFields", "Users", "settle_status"]
 
 NAME_PARTS: Final = ("firstName", "fatherName", "grandfatherName", "familyName")
-_SIGNS_IN_WITH: Final = frozenset({"login", "email", "password"})
+_SETTLES_WHO_ACTS: Final = frozenset({"login", "email", "password", "status"})
 
 
 class Account(Struct, frozen=True):
@@ -108,7 +108,7 @@ class Users:
             changed = _differing(now, after) + (["password"] if hashed is not None else [])
             if not changed:
                 return found
-            if _SIGNS_IN_WITH & set(changed):
+            if _SETTLES_WHO_ACTS & set(changed):
                 await change.demand_holding_all_of(id)
             await _guard(change, now, after)
             await self._write(change, now, after, changed)
@@ -121,10 +121,12 @@ class Users:
     async def suspend(self, actor: Actor, id: UUID) -> Account:
         """Let a user do nothing for now: sessions end, keys answer as if they were none, grants wait.
 
-        Raises: NotPermitted, NoSuchUser, LastAdministrator; AccountState: it is not active.
+        Raises: NotPermitted, NoSuchUser, LastAdministrator; AccountState: it is not active; GivesMore: they may do
+            more than the caller.
         """
         async with self._desk.change(actor, DIRECTORY_WRITE) as change:
             now = await _locked(change, id)
+            await change.demand_holding_all_of(id)
             if now.status != "active":
                 raise no.AccountState(id, now.status, "suspend")
             await self._write(change, now, replace(now, status="suspended"), ["status"])
@@ -145,10 +147,11 @@ class Users:
     async def delete(self, actor: Actor, id: UUID) -> None:
         """Delete a user: out of everything, keys and grants revoked, sessions ended. Old requests keep the name.
 
-        Raises: NotPermitted, NoSuchUser, LastAdministrator.
+        Raises: NotPermitted, NoSuchUser, LastAdministrator; GivesMore: they may do more than the caller.
         """
         async with self._desk.change(actor, DIRECTORY_WRITE) as change:
             now = await _locked(change, id)
+            await change.demand_holding_all_of(id)
             at = max(change.at, now.updated_at)
             async with change.keeping_an_administrator():
                 gone = replace(now, deleted_at=at, updated_at=at)

@@ -64,8 +64,8 @@ class Services:
         """Change what is said, all of it or nothing. Saying what is so already changes nothing.
 
         Raises: NotPermitted, NoSuchTarget, PreconditionFailed, BadReference, DuplicateName;
-            GivesMore: permissions join it, or whose it is or whether it may act changes, and it may do more than
-            the caller.
+            GivesMore: permissions join or leave it that the caller lacks, or whose it is or whether it may act
+            changes, and it may do more than the caller.
         """
         try:
             async with self._desk.change(actor, DIRECTORY_WRITE) as change:
@@ -77,8 +77,8 @@ class Services:
                 after = replace(now, **said(fields))
                 if after == now:
                     return now
-                change.demand_holding(frozenset(after.permissions) - frozenset(now.permissions))
-                if now.owner_id != after.owner_id:
+                change.demand_holding(frozenset(after.permissions) ^ frozenset(now.permissions))
+                if now.owner_id != after.owner_id or now.status != after.status:
                     change.demand_holding(after.permissions)
                     await change.demand_holding_all_of(id)
                 await _guard(change, now, after)
@@ -95,12 +95,13 @@ class Services:
     async def delete(self, actor: Actor, id: UUID) -> None:
         """Delete a service: its keys and grants are revoked, and its name may be used again.
 
-        Raises: NotPermitted, NoSuchTarget.
+        Raises: NotPermitted, NoSuchTarget; GivesMore: it may do more than the caller.
         """
         async with self._desk.change(actor, DIRECTORY_WRITE) as change:
             now = await accounts.lock(change.tx, change.tenant, "service", id)
             if now is None:
                 raise no.NoSuchTarget("service", str(id))
+            await change.demand_holding_all_of(id)
             at = max(change.at, now.updated_at)
             await people.put_principals(change.tx, change.tenant, [replace(now, deleted_at=at, updated_at=at)])
             await members.remove_everywhere(change.tx, change.tenant, id)

@@ -112,7 +112,7 @@ class OwnRequest(Refusal):
 
 @dataclass(eq=False)
 class GivesMore(Refusal):
-    """It would give somebody a permission that the caller does not hold."""
+    """It would give somebody a permission that the caller does not hold, or take it from them."""
 
     code = "gives_more"
     permission: str

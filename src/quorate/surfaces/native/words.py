@@ -153,7 +153,7 @@ FACES: Final[Mapping[type[Problem] | type[Refusal], Face]] = {
     AccountNotVerified: Face(403, "ACCOUNT_NOT_VERIFIED", "This account is not active yet"),
     TenantNotFound: Face(404, "TENANT_NOT_FOUND", "The tenant does not exist, or X-Tenant-ID must name one"),
     TooOften: Face(429, "RATE_LIMIT_EXCEEDED", "Too many attempts; please come again later"),
-    no.GivesMore: _forbidden(lambda lacks: f"Nobody gives a permission they do not hold: {lacks.permission}"),
+    no.GivesMore: _forbidden(lambda lacks: f"Nobody gives or takes a permission they do not hold: {lacks.permission}"),
     # What it is about.
     no.NoSuchRequest: _absent("This request or approval"),
     no.NotAnApprover: _absent("This request or approval"),  # Others' tasks are hidden; b.6.
