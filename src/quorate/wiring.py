@@ -13,10 +13,12 @@ from quorate.app.audit import Audit
 from quorate.app.cases import UseCases
 from quorate.app.catalogue import Groups, Resources, Roles
 from quorate.app.cedar.policies import Policies
+from quorate.app.challenges import Challenges
 from quorate.app.commands import Door
 from quorate.app.credentials import Credentials
 from quorate.app.delegations import Delegations
 from quorate.app.directory import Desk
+from quorate.app.evidence import Verifier
 from quorate.app.grants import Grants
 from quorate.app.keyring import Keyring
 from quorate.app.limits import Attempts
@@ -150,12 +152,12 @@ class _Built:
             requests=Requests(
                 db,
                 door,
-                passwords,
-                attempts,
+                Verifier(db, passwords, attempts, clock=clock),
                 clock=clock,
                 new_id=new_id,
                 forget=self._credentials.forget_account,
             ),
+            challenges=Challenges(db, door, attempts, clock=clock, new_id=new_id),
             search=Search(db, clock),
             grants=Grants(db, clock=clock, new_id=new_id, forget=self._credentials.forget_account),
             policies=Policies(db, clock=clock, new_id=new_id, shelf=door.shelf),

@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from quorate.app.actor import Actor, How
+from quorate.app.evidence import Verifier
 from quorate.app.limits import Attempts, TooOften
 from quorate.app.orders import Done
 from quorate.app.requests import ACCESS, Evidence, OpenStep, Requests
@@ -14,7 +15,7 @@ from quorate.domain.events import Choice, Decided, RequestKind
 from quorate.domain.evidence import Demand
 from quorate.domain.refusals import (
     AlreadyClosed,
-    EvidenceMissing,
+    EvidenceWrong,
     NoSuchRequest,
     NotAnApprover,
     NotPermitted,
@@ -37,8 +38,7 @@ class Desk:
         self.requests = Requests(
             company.db,
             company.door,
-            passwords,
-            attempts,
+            Verifier(company.db, passwords, attempts, clock=company.clock),
             clock=company.clock,
             new_id=uuid4,
             forget=lambda tenant, account: None,
@@ -86,7 +86,7 @@ async def test_the_open_step_of_a_request_is_decided_without_naming_its_task(des
     asked = await desk.asked()
     about = OpenStep(asked.request.id)
 
-    with pytest.raises(EvidenceMissing):
+    with pytest.raises(EvidenceWrong):
         await desk.requests.decide(desk.actor(desk.company.ana), about, Choice.APPROVE, None, WRONG)
     with pytest.raises(NotAnApprover):
         await desk.requests.decide(desk.actor(desk.company.ben), about, Choice.APPROVE, None)
@@ -98,17 +98,17 @@ async def test_the_open_step_of_a_request_is_decided_without_naming_its_task(des
 async def test_a_wrong_password_is_refused_before_the_door(desk: Desk) -> None:
     done = await desk.asked()
 
-    with pytest.raises(EvidenceMissing) as refused:
+    with pytest.raises(EvidenceWrong) as refused:
         await desk.decide(desk.company.ana, done, WRONG)
 
-    assert (refused.value.password, refused.value.second_factor) == (True, False)
+    assert (refused.value.password, refused.value.factor) == (True, None)
     assert (await desk.company.held(done.request.id)).request == done.request
 
 
 async def test_passwords_cannot_be_tried_without_end(desk: Desk) -> None:
     done = await desk.asked()
     for _ in range(2):
-        with pytest.raises(EvidenceMissing):
+        with pytest.raises(EvidenceWrong):
             await desk.decide(desk.company.ana, done, WRONG)
 
     with pytest.raises(TooOften):
@@ -149,7 +149,7 @@ async def test_a_service_has_no_password_to_show(desk: Desk, db: Database, tenan
     await desk.company.workflow(Leaf(Kind.SERVICE, str(bot)))
     done = await desk.company.ask()
 
-    with pytest.raises(EvidenceMissing):
+    with pytest.raises(EvidenceWrong):
         await desk.decide(bot, done, RIGHT)
     assert (await desk.decide(bot, done, Evidence())).request.status == "approved"
 
@@ -158,10 +158,10 @@ async def test_a_second_factor_nobody_asked_for_is_refused_rather_than_believed(
     await desk.company.workflow(desk.company.ana)
     done = await desk.company.ask()
 
-    with pytest.raises(EvidenceMissing) as refused:
-        await desk.decide(desk.company.ana, done, Evidence(has_factor=True))
+    with pytest.raises(EvidenceWrong) as refused:
+        await desk.decide(desk.company.ana, done, Evidence(totp="123456"))
 
-    assert refused.value.second_factor
+    assert refused.value.factor == "totp"
 
 
 async def test_the_password_is_looked_at_only_from_administrators_who_may_override(desk: Desk) -> None:
@@ -173,7 +173,7 @@ async def test_the_password_is_looked_at_only_from_administrators_who_may_overri
         with pytest.raises(NotPermitted):
             await desk.requests.override(rhea, id, Choice.APPROVE, None, WRONG)
     ada = desk.actor(desk.company.ada, "admin")
-    with pytest.raises(EvidenceMissing):
+    with pytest.raises(EvidenceWrong):
         await desk.requests.override(ada, id, Choice.APPROVE, None, WRONG)
     assert (await desk.requests.override(ada, id, Choice.APPROVE, None, RIGHT)).request.status == "approved"
 

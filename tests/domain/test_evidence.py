@@ -13,7 +13,7 @@ from tests.cast import ADA, ANA, APPROVE, BEN, CYD, REJECT, World, a_request_to,
 
 STAMP, KEY = UUID(int=41), UUID(int=51)
 PASSWORD, FACTOR, BOTH = Demand(password=True), Demand(second_factor=True), Demand(password=True, second_factor=True)
-SHOWN = Proof(password_stamp=STAMP, credential=KEY, sign_count=7)
+SHOWN = Proof(password_stamp=STAMP, credential=KEY, sign_count=8)
 
 
 def demanding(demand: Demand, *actors: UUID) -> World:
@@ -31,14 +31,14 @@ def demanding(demand: Demand, *actors: UUID) -> World:
         (PASSWORD, Proof(), PASSWORD),
         (PASSWORD, Proof(password_stamp=STAMP), NONE),
         (PASSWORD, Proof(password_stamp=UUID(int=1)), PASSWORD),
-        (PASSWORD, Proof(credential=KEY, sign_count=7), PASSWORD),
+        (PASSWORD, Proof(credential=KEY, sign_count=8), PASSWORD),
         (FACTOR, None, FACTOR),
-        (FACTOR, Proof(credential=KEY, sign_count=7), NONE),
-        (FACTOR, Proof(credential=KEY, sign_count=6), FACTOR),
-        (FACTOR, Proof(credential=UUID(int=1), sign_count=7), FACTOR),
+        (FACTOR, Proof(credential=KEY, sign_count=8), NONE),
+        (FACTOR, Proof(credential=KEY, sign_count=7), FACTOR),
+        (FACTOR, Proof(credential=UUID(int=1), sign_count=8), FACTOR),
         (FACTOR, Proof(password_stamp=STAMP), FACTOR),
         (BOTH, Proof(password_stamp=STAMP), FACTOR),
-        (BOTH, Proof(credential=KEY, sign_count=7), PASSWORD),
+        (BOTH, Proof(credential=KEY, sign_count=8), PASSWORD),
         (BOTH, SHOWN, NONE),
     ],
 )

@@ -24,6 +24,10 @@ SPECIMENS = {
                      VALUES ($1, $2, $3, 'key', sha256($2::text::bytea), now())""",
     "session": """INSERT INTO session (tenant_id, id, principal_id, secret_hash, password_stamp, created_at, expires_at)
                   VALUES ($1, $2, $3, sha256(''), $2, now(), now())""",
+    "challenge": """INSERT INTO challenge (tenant_id, principal_id, purpose, subject_id, random, snapshot, expires_at)
+                    VALUES ($1, $3, 'decide', $2, '', '', now())""",
+    "wrong_try": """INSERT INTO wrong_try (tenant_id, what, subject_id, tries, at)
+                    VALUES ($1, 'evidence', $3, 1, now())""",
     "delegation": """INSERT INTO delegation (tenant_id, id, from_id, to_id, starts_at, ends_at, created_at)
                      VALUES ($1, $2, $3, $4, now(), now() + interval '1 day', now())""",
     "operation": """INSERT INTO operation (tenant_id, id, method, path, workflow_id, execute, created_at, updated_at)

@@ -19,11 +19,11 @@ from quorate.domain import commands as do
 from quorate.domain import lifecycle
 from quorate.domain import refusals as no
 from quorate.domain.breakglass import review_of, reviewed
-from quorate.domain.events import Outcome
+from quorate.domain.events import Decided, Event, Outcome, Overridden
 from quorate.domain.history import apply_all, replay
 from quorate.domain.people import People
 from quorate.domain.refusals import Refusal
-from quorate.store import history, replays
+from quorate.store import credentials, history, replays
 from quorate.store import requests as store
 from quorate.store.database import CommitUnknown, Database, Retryable
 from quorate.store.record import record
@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 
 KEPT_FOR = timedelta(hours=24)
 PUT_OFF = timedelta(minutes=10)
+_DECISIONS = (do.Decide, do.Override, do.TakeSeat)
 _NEVER_KEPT = (no.AccountInactive, no.NotPermitted, no.OwnRequest, no.EvidenceMissing)
 
 Clock = Callable[[], datetime]
@@ -122,6 +123,7 @@ class _Working:
         self._changes: dict[Key, Change] = {}
         self._people: dict[UUID, People] = {}
         self._rules: dict[UUID, Rules] = {}
+        self._shown: list[store.FactorShown] = []
 
     async def carry_out(self, tx: Tx, orders: Sequence[Order]) -> dict[UUID, Answer]:
         self._held = await store.lock(
@@ -134,6 +136,8 @@ class _Working:
         keyed = [(order, _key_of(order, by_task)) for order in orders]
         plans = await _plans(tx, orders, self._shelf, self._at)
         self._rules = await tenants.rules(tx)
+        if shown := {(order.tenant, id) for order in orders if (id := _factor_of(order))}:
+            await credentials.hold(tx, shown)
         self._people = await look(tx, self._rules, self._held, keyed, plans, self._at)
         self._lapse()
 
@@ -165,7 +169,7 @@ class _Working:
                 self._handle(order, key)
 
     async def record(self, tx: Tx, timers_done: Iterable[tuple[UUID, str, UUID]] = ()) -> set[Key]:
-        changes = Changes(timers_gone=list(timers_done))
+        changes = Changes(timers_gone=list(timers_done), shown=self._shown)
         for key, change in sorted(self._changes.items()):
             write_down(changes, change)
             give(changes, change, self._new_id)
@@ -200,8 +204,20 @@ class _Working:
             command = replace(command, step=self._held[key].tasks.index(order.task))
         at = max(self._at, request.updated_at)
         events = lifecycle.handle(request, command, self._people[key.tenant], at=at)
+        self._note_factor(order, events, at)
         self._happen(key, Caused(order.id, order.actor, order.origin, tuple(events)))
         return Done(self._now(key), tuple(events))
+
+    def _note_factor(self, order: Order, events: Sequence[Event], at: datetime) -> None:
+        """Let the second factor of a decision count from now on, for what comes later in the batch too."""
+        for event in events:
+            if isinstance(event, Decided | Overridden) and event.factor is not None:
+                assert isinstance(order.what, _DECISIONS)
+                assert order.what.proof is not None
+                count = order.what.proof.sign_count
+                people = self._people[order.tenant]
+                self._people[order.tenant] = people.having_shown(order.what.actor, event.factor, count)
+                self._shown.append(store.FactorShown(order.tenant, event.factor, count, at))
 
     def _ask(self, order: Order, planned: Planned, touched: set[Key]) -> Done | Wait:
         assert isinstance(order.what, AskAccess | Start)
@@ -250,6 +266,12 @@ class _Working:
         change = self._changes.setdefault(key, Change(self._held[key], now, []))
         change.after = Held(request, tasks)
         change.caused.append(caused)
+
+
+def _factor_of(order: Order) -> UUID | None:
+    """Name the second factor that an order shows."""
+    proof = order.what.proof if isinstance(order.what, _DECISIONS) else None
+    return proof.credential if proof is not None else None
 
 
 def _is_new(change: Change, duplicate_key: str) -> bool:

@@ -8,6 +8,7 @@ from quorate.app.actor import Actor
 from quorate.app.audit import Audit
 from quorate.app.catalogue import Groups, Resources, Roles
 from quorate.app.cedar.policies import Policies
+from quorate.app.challenges import Challenges
 from quorate.app.credentials import Credentials
 from quorate.app.delegations import Delegations
 from quorate.app.grants import Grants
@@ -32,6 +33,7 @@ class UseCases:
     sessions: Sessions
     workflows: Workflows
     requests: Requests
+    challenges: Challenges
     search: Search
     grants: Grants
     policies: Policies

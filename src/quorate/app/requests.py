@@ -14,20 +14,19 @@ from msgspec.structs import replace
 
 from quorate.app.actor import Actor
 from quorate.app.commands import Door
+from quorate.app.evidence import NO_EVIDENCE, Evidence, Verifier
 from quorate.app.filing import AskAccess, Asking, Start
-from quorate.app.limits import Attempts
 from quorate.app.look import people_of
 from quorate.app.orders import Done, Idempotency, Order
 from quorate.app.record import Origin
-from quorate.app.verify import Passwords
 from quorate.domain import commands as do
+from quorate.domain import lifecycle
 from quorate.domain import refusals as no
-from quorate.domain import routing
 from quorate.domain.events import Cause, Choice, Closed, Outcome, Overridden, RequestKind
-from quorate.domain.evidence import Proof
 from quorate.domain.permissions import REQUEST_FOR_OTHERS, WORKFLOW_READ, WORKFLOW_WRITE
+from quorate.domain.refusals import Refusal
 from quorate.domain.requests import Request, StepState
-from quorate.store import overrides, signin, tasks
+from quorate.store import overrides, tasks
 from quorate.store import requests as store
 from quorate.store.database import Database
 from quorate.store.history import Past
@@ -38,19 +37,6 @@ __all__ = ["ACCESS", "EVERY_KIND", "NO_EVIDENCE", "Evidence", "OpenStep", "Past"
 
 EVERY_KIND: Final = frozenset(RequestKind)
 ACCESS: Final = frozenset({RequestKind.ACCESS})
-
-
-class Evidence(Struct, frozen=True):
-    """What came with an approval. `has_factor`: a second factor came, none of which we can check yet."""
-
-    password: str | None = None
-    has_factor: bool = False
-
-    def __repr__(self) -> str:
-        return "Evidence(…)"  # The password stays out of logs.
-
-
-NO_EVIDENCE: Final = Evidence()
 
 
 class OpenStep(Struct, frozen=True):
@@ -69,14 +55,13 @@ class Requests:
         self,
         db: Database,
         door: Door,
-        passwords: Passwords,
-        attempts: Attempts,
+        verifier: Verifier,
         *,
         clock: Callable[[], datetime],
         new_id: Callable[[], UUID],
         forget: Callable[[UUID, UUID], None],
     ) -> None:
-        self._db, self._door, self._passwords, self._attempts = db, door, passwords, attempts
+        self._db, self._door, self._verifier = db, door, verifier
         self._clock, self._new_id, self._forget = clock, new_id, forget
 
     async def ask(
@@ -114,12 +99,11 @@ class Requests:
 
         `may_refuse_own` and `attached`: see `do.Decide`.
 
-        Raises: as `lifecycle.decide`; NoSuchRequest, KeyReused; TooOften: too many passwords were tried;
-            EvidenceMissing: evidence came that is wrong, or of a kind we cannot check.
+        Raises: as `lifecycle.decide`; NoSuchRequest, KeyReused; as `Verifier.verify`, if evidence came.
         """
         proof = None
-        if choice is Choice.APPROVE and evidence != NO_EVIDENCE and await self._may_decide(actor, about):
-            proof = await self._verified(actor, evidence)
+        if choice is Choice.APPROVE and evidence != NO_EVIDENCE and (step := await self._decidable(actor, about)):
+            proof = await self._verifier.verify(actor, evidence, *step)
         command = do.Decide(
             actor.principal, choice, note, proof=proof, may_refuse_own=may_refuse_own, attached=attached
         )
@@ -138,12 +122,12 @@ class Requests:
     ) -> Done:
         """Settle the open step of an access request as an administrator.
 
-        Raises: as `lifecycle.override`; NoSuchRequest, KeyReused, TooOften, EvidenceMissing.
+        Raises: as `lifecycle.override`; NoSuchRequest, KeyReused; as `Verifier.verify`, if evidence came.
         """
         found = await self._of_kind(actor, request, ACCESS, WORKFLOW_WRITE)
         proof = None
         if choice is Choice.APPROVE and evidence != NO_EVIDENCE and await self._may_override(actor, found):
-            proof = await self._verified(actor, evidence)
+            proof = await self._verifier.verify(actor, evidence, request, found.current.index)
         command = do.Override(actor.principal, choice, note, proof)
         return await self._take(actor, command, request=request, idempotency=idempotency)
 
@@ -241,40 +225,29 @@ class Requests:
             raise no.NoSuchRequest(id)
         return found.request
 
-    async def _may_decide(self, actor: Actor, about: UUID | OpenStep) -> bool:
-        """Look, cheaply, whether a decision could count at all. The door says why not."""
+    async def _decidable(self, actor: Actor, about: UUID | OpenStep) -> tuple[UUID, int] | None:
+        """Look, cheaply, whether a decision could count at all: in which request and step. The door says why not."""
         async with self._db.tx({actor.tenant}) as tx:
             found = await _step(tx, actor.tenant, about)
             if found is None:
-                return False
+                return None
             request, state = found
-            if state is not request.current or not request.is_open:
-                return False
             people = await people_of(tx, actor.principal, [request], self._clock())
-            person = people.person(actor.principal)
-            return routing.say(request, state, person, people) is not None and not state.decided_by(person.human)
+        try:
+            command = do.Decide(actor.principal, Choice.APPROVE, step=state.index)
+            lifecycle.may_decide(request, command, people)
+        except Refusal:
+            return None
+        return request.id, state.index
 
     async def _may_override(self, actor: Actor, request: Request) -> bool:
-        if not request.is_open or not request.may_be_overridden:
-            return False
         async with self._db.tx({actor.tenant}) as tx:
             people = await people_of(tx, actor.principal, [request], self._clock())
-        person = people.person(actor.principal)
-        own = routing.is_own(request, person, people) and not people.self_approval
-        return person.may(WORKFLOW_WRITE) and not own
-
-    async def _verified(self, actor: Actor, evidence: Evidence) -> Proof:
-        """Verify evidence outside any transaction. Raises: TooOften, EvidenceMissing."""
-        if evidence.has_factor:
-            raise no.EvidenceMissing(password=False, second_factor=True)
-        assert evidence.password is not None
-        self._attempts.take("evidence", str(actor.principal), actor.how.address)
-        async with self._db.tx({actor.tenant}) as tx:
-            account = await _account_of(tx, actor, self._clock())
-        verdict = await self._passwords.verify(account.password_hash if account else None, evidence.password)
-        if account is None or not verdict.right:
-            raise no.EvidenceMissing(password=True, second_factor=False)
-        return Proof(password_stamp=account.password_stamp)
+        try:
+            lifecycle.may_override(request, actor.principal, people)
+        except Refusal:
+            return False
+        return True
 
 
 async def _step(tx: Tx, tenant: UUID, about: UUID | OpenStep) -> tuple[Request, StepState] | None:
@@ -287,10 +260,6 @@ async def _step(tx: Tx, tenant: UUID, about: UUID | OpenStep) -> tuple[Request, 
     request, index = found[0].request, found[1]
     state = request.opened(index)
     return (request, state) if state is not None else None
-
-
-async def _account_of(tx: Tx, actor: Actor, at: datetime) -> signin.Account | None:
-    return await signin.account(tx, actor.tenant, actor.principal, at)
 
 
 def _account(actor: Actor, written: str) -> UUID:

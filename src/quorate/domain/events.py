@@ -11,6 +11,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from quorate.domain.evidence import Signed
 from quorate.domain.workflows import Leaf, Route
 
 
@@ -128,7 +129,8 @@ class Decided(Struct, frozen=True, tag=True, omit_defaults=True):
     """One approver's decision, and the leaves it was given for.
 
     `human`: the person behind `by`. `on_behalf_of`: whose say a delegate used. `attached`: what the approver sent
-    along, kept as it came.
+    along, kept as it came. `factor`: the credential that was shown as a second factor, and `signed` what it signed,
+    if it is a security key.
     """
 
     at: datetime
@@ -143,6 +145,8 @@ class Decided(Struct, frozen=True, tag=True, omit_defaults=True):
     showed_password: bool = False
     showed_second_factor: bool = False
     attached: Any = None
+    factor: UUID | None = None
+    signed: Signed | None = None
 
 
 class Overridden(Struct, frozen=True, tag=True, omit_defaults=True):
@@ -157,6 +161,8 @@ class Overridden(Struct, frozen=True, tag=True, omit_defaults=True):
     is_own: bool = False
     showed_password: bool = False
     showed_second_factor: bool = False
+    factor: UUID | None = None
+    signed: Signed | None = None
 
 
 class PassedByTime(Struct, frozen=True, tag=True, omit_defaults=True):

@@ -10,7 +10,7 @@ tell a closed request from an open one.
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from quorate.domain import commands as do
@@ -124,6 +124,15 @@ def decide(request: Request, command: do.Decide, people: People, *, at: datetime
 
     Source: native contract, `POST /approvals/{id}/decide`, its 404 and 409 rows.
     """
+    say, actor = may_decide(request, command, people), people.person(command.actor)
+    return _settle(request, _decision(request, command, say, actor, people, at), people, at)
+
+
+def may_decide(request: Request, command: do.Decide, people: People) -> routing.Say:
+    """Find the say that an approver's decision would use, whatever the step wants with it.
+
+    Raises: as `decide`, but for CommentRequired and EvidenceMissing.
+    """
     actor = people.person(command.actor)
     state = _step_meant(request, command.step)
     stops_own = command.may_refuse_own and command.choice is Choice.REJECT
@@ -134,8 +143,7 @@ def decide(request: Request, command: do.Decide, people: People, *, at: datetime
         raise no.AlreadyDecided(request.id)
     if not request.is_open or state is not request.current:
         raise no.AlreadyClosed(request.id, request.status)
-
-    return _settle(request, _decision(request, command, say, actor, people, at), people, at)
+    return say
 
 
 def override(request: Request, command: do.Override, people: People, *, at: datetime) -> list[Event]:
@@ -150,18 +158,36 @@ def override(request: Request, command: do.Override, people: People, *, at: date
 
     Source: native contract (d) 8 and 9.
     """
-    actor = _administrator(request, command.actor, people)
-    _must_be_overridable(request)
+    actor = may_override(request, command.actor, people)
     showed = _fit(request, command.choice, command.note, command.proof, request.step.demand, actor)
 
     own = routing.is_own(request, actor, people)
     index = request.current.index
     settled = Overridden(
-        at, index, actor.id, actor.human, command.choice, command.note, own, showed.password, showed.second_factor
+        at,
+        index,
+        actor.id,
+        actor.human,
+        command.choice,
+        command.note,
+        own,
+        showed.password,
+        showed.second_factor,
+        **_factor(command.proof, showed),
     )
     if command.choice is Choice.REJECT:
         return [settled, Closed(at, Outcome.REJECTED, Cause.OVERRIDE, actor.id, command.note)]
     return [settled, *_go_on(apply(request, settled), people, at, Cause.OVERRIDE, actor.id, command.note)]
+
+
+def may_override(request: Request, id: UUID, people: People) -> Person:
+    """Find the administrator who may settle the open step, whatever it wants with that.
+
+    Raises: as `override`, but for CommentRequired and EvidenceMissing.
+    """
+    actor = _administrator(request, id, people)
+    _must_be_overridable(request)
+    return actor
 
 
 def take_seat(request: Request, command: do.TakeSeat, people: People, *, at: datetime) -> list[Event]:
@@ -173,8 +199,7 @@ def take_seat(request: Request, command: do.TakeSeat, people: People, *, at: dat
         AlreadyDecided: the administrator has decided in this step.
         CannotReassign: the named giver has no say to give, or the administrator is no person.
     """
-    actor = _administrator(request, command.actor, people)
-    _must_be_overridable(request)
+    actor = may_override(request, command.actor, people)
     state = request.current
     if state.decided_by(actor.human):
         raise no.AlreadyDecided(request.id)
@@ -454,6 +479,7 @@ def _decision(
         showed_password=showed.password,
         showed_second_factor=showed.second_factor,
         attached=command.attached if isinstance(command, do.Decide) else None,
+        **_factor(command.proof, showed),
     )
 
 
@@ -489,12 +515,19 @@ def _fit(
 
 
 def _shown(proof: Proof | None, actor: Person) -> Demand:
-    """Say which evidence a proof gives that is still current: the password it saw, the counter it left."""
+    """Say which evidence a proof gives that is still current: the password it saw, a count that is new."""
     if proof is None:
         return Demand()
     password = proof.password_stamp is not None and proof.password_stamp == actor.password_stamp
-    factor = proof.credential is not None and actor.sign_counts.get(proof.credential) == proof.sign_count
+    factor = proof.credential is not None and actor.has_yet_to_show(proof.credential, proof.sign_count)
     return Demand(password, factor)
+
+
+def _factor(proof: Proof | None, showed: Demand) -> dict[str, Any]:
+    """Say with which second factor a decision was made, and what that signed."""
+    if proof is None or not showed.second_factor:
+        return {}
+    return {"factor": proof.credential, "signed": proof.signed}
 
 
 def _administrator(request: Request, id: UUID, people: People) -> Person:

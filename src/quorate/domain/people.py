@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from uuid import UUID
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from quorate.domain.permissions import ADMIN, allows
 from quorate.domain.workflows import Kind, Leaf
@@ -13,7 +14,8 @@ class Person(Struct, frozen=True):
     """One who acts or is acted for: a user or a service.
 
     `roles` holds names and ids, so that a rule may name a role either way; `groups` holds ids.
-    `delegators` are the users whose say this one may use now.
+    `delegators` are the users whose say this one may use now. `sign_counts` are the second factors that are good, each
+    with the highest count it has shown.
     """
 
     id: UUID
@@ -34,6 +36,11 @@ class Person(Struct, frozen=True):
     def human(self) -> UUID:
         """Name the human being behind this account: the owner of a service that has one, else itself."""
         return self.owner or self.id
+
+    def has_yet_to_show(self, credential: UUID, count: int) -> bool:
+        """Say whether a second factor is good and its count new. One that never counts stays at 0."""
+        kept = self.sign_counts.get(credential)
+        return kept is not None and (count > kept or count == kept == 0)
 
     def may(self, permission: str) -> bool:
         return self.active and allows(self.permissions, permission)
@@ -111,6 +118,12 @@ class People(Struct, frozen=True):
                 return person.id == self.manager_of(beneficiary)
             case Kind.HOLDER:
                 return allows(person.permissions, leaf.value)
+
+    def having_shown(self, id: UUID, credential: UUID, count: int) -> "People":
+        """Give the people as they are once a second factor has shown this count."""
+        person = self.person(id)
+        shown = replace(person, sign_counts={**person.sign_counts, credential: count})
+        return replace(self, persons={**self.persons, id: shown})
 
     def _just(self, id: UUID | None, *, service: bool) -> Crowd:
         person = self.person(id)

@@ -307,6 +307,35 @@ class EvidenceMissing(Refusal):
 
 
 @dataclass(eq=False)
+class EvidenceWrong(Refusal):
+    """What came with an approval is wrong, used up or out of date. It was counted.
+
+    `factor` is one of webauthn, u2f, totp; None if it is only the password.
+    """
+
+    code = "evidence_wrong"
+    password: bool
+    factor: str | None
+
+
+@dataclass(eq=False)
+class LockedOut(Refusal):
+    """Too many wrong tries in a row: for a while not even a right one counts."""
+
+    code = "locked_out"
+    retry_after_s: int
+
+
+@dataclass(eq=False)
+class CannotChallenge(Refusal):
+    """There is nothing to sign with. `why` is one of: unset (the tenant takes no security keys), protocol (not this
+    kind), no_key (the caller has registered none)."""
+
+    code = "cannot_challenge"
+    why: str
+
+
+@dataclass(eq=False)
 class OverrideForbidden(Refusal):
     """No administrator may pass this step."""
 

@@ -63,6 +63,39 @@ async def credentials_of(tx: Tx, tenant: UUID, principals: Collection[UUID]) -> 
     return [decoded(StoredCredential, row, "public") for row in rows]
 
 
+async def hold(tx: Tx, keys: Collection[tuple[UUID, UUID]]) -> None:
+    """Hold credentials, each (tenant, id), until the transaction ends, so that a count is shown once.
+
+    To be called after the requests are held and before the people are read.
+    """
+    await tx.run(
+        """
+        SELECT FROM credential
+         WHERE tenant_id = ANY ($1) AND (tenant_id, id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))
+         ORDER BY tenant_id, id
+           FOR NO KEY UPDATE
+        """,
+        [tenant for tenant, _ in keys],
+        [id for _, id in keys],
+    )
+
+
+async def passkeys_of(tx: Tx, tenant: UUID, principal: UUID) -> list[StoredCredential]:
+    """Read somebody's passkeys that are not revoked, the oldest first."""
+    rows = await tx.all(
+        """
+        SELECT id, principal_id, kind, name, client_id, secret_hash, public, sign_count, expires_at, last_used_at,
+               revoked_at, created_at
+          FROM credential
+         WHERE tenant_id = $1 AND principal_id = $2 AND kind = 'passkey' AND revoked_at IS NULL
+         ORDER BY created_at, id
+        """,
+        tenant,
+        principal,
+    )
+    return [decoded(StoredCredential, row, "public") for row in rows]
+
+
 async def put_credentials(tx: Tx, tenant: UUID, credentials: Collection[StoredCredential]) -> set[UUID]:
     """Make credentials, or change name, secret, public part and expiry of those there; answers which changed.
 

@@ -227,6 +227,20 @@ _PARTS = (
         """,
     ),
     _Part(
+        "shown",
+        "tenant_id uuid, id uuid, sign_count bigint, at timestamptz",
+        lambda changes: [
+            (one.tenant, one.credential, one.sign_count, one.at)
+            for one in {(one.tenant, one.credential): one for one in changes.shown}.values()  # The last is the highest.
+        ],
+        """
+        UPDATE credential
+           SET sign_count = new.sign_count, last_used_at = new.at
+          FROM {rows}
+         WHERE credential.tenant_id = ANY ($1) AND credential.tenant_id = new.tenant_id AND credential.id = new.id
+        """,
+    ),
+    _Part(
         "listed",
         "tenant_id uuid, key text, task_id uuid, request uuid, is_new bool, request_created_at timestamptz",
         lambda changes: [

@@ -127,6 +127,15 @@ class Message(Struct, frozen=True):
     grant_made: bool | None = None
 
 
+class FactorShown(Struct, frozen=True):
+    """A second factor was shown with a decision, and its count now stands here."""
+
+    tenant: UUID
+    credential: UUID
+    sign_count: int
+    at: datetime
+
+
 class Changes(Struct):
     """Everything one batch writes. Each list may be empty. `is_new`: it hangs on a request made in this batch."""
 
@@ -143,6 +152,7 @@ class Changes(Struct):
     counts: list[Counted] = []
     messages: list[Message] = []
     grants: list[Given] = []
+    shown: list[FactorShown] = []
 
 
 _progress_of = msgspec.json.Decoder(Progress)

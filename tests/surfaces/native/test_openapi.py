@@ -6,9 +6,11 @@ from typing import Any
 import httpx
 import pytest
 
+from quorate.store.database import Database
 from quorate.surfaces.http.routing import Paths
 from quorate.surfaces.native.api import surface
 from tests.app.directory import PASSWORD
+from tests.surfaces.native.step_up import a_passkey, takes_keys
 from tests.surfaces.native.story import Story, by, by_security
 from tests.surfaces.native.tour import directory
 
@@ -38,7 +40,8 @@ async def test_every_reference_of_the_document_leads_somewhere(story: Story) -> 
     assert all(re.fullmatch(r"[A-Za-z0-9._-]+", name) for name in said["components"]["schemas"])
 
 
-async def test_real_answers_fit_the_document(story: Story) -> None:
+async def test_real_answers_fit_the_document(story: Story, owner: Database) -> None:
+    await takes_keys(story, owner)
     said = await document(story)
     seen: set[str] = set()
     operations: Paths[Any] = Paths()
@@ -108,6 +111,10 @@ async def everything(story: Story) -> None:
     await story.post("rhea", f"/access-requests/{request}/comments", {"text": "please"}, 201)
     await story.get("rhea", f"/access-requests/{request}/comments")
     task = await story.task("ana", request)
+    await a_passkey(story, "ana")
+    await a_passkey(story, "ada")
+    await story.post("ana", f"/approvals/{task}/challenge")
+    await story.post("ada", f"/access-requests/{request}/challenge")
     await story.post("ana", f"/approvals/{task}/reassign", {"to": str(story.ids["mona"])})
     await story.post("mona", f"/approvals/{task}/decide", {"decision": "approve"})
     await story.post("ada", f"/access-requests/{request}/approve")

@@ -75,7 +75,7 @@ RULES: tuple[tuple[str, str, Rule], ...] = (
     ("GET", "/access-requests(/pending-approvals)?", Holds((WORKFLOW_READ,))),
     ("POST", "/access-requests", Everybody()),
     ("GET|POST", "/access-requests/{id}(/approvers|/comments)?", Own((WORKFLOW_READ,))),
-    ("POST", "/access-requests/{id}/(approve|reject)", Holds((WORKFLOW_WRITE,))),
+    ("POST", "/access-requests/{id}/(approve|challenge|reject)", Holds((WORKFLOW_WRITE,))),
     ("POST", "/access-requests/{id}/cancel", Own((WORKFLOW_WRITE,))),
     ("GET", "/approvals/pending", Everybody()),
     ("POST", "/approvals/{id}/(decide|challenge)", Own()),

@@ -92,7 +92,18 @@ SETTINGS: Final[Mapping[str, Field]] = {
     "operationExpirySeconds": whole(1, 10 * YEAR_S),
     "retainExpiredRequests": flag,
     "breakGlass": table({"enabled": flag, "groups": each(name), "maxSeconds": whole(1, YEAR_S), "types": each(name)}),
-    "webauthn": table({"rpId": name, "origins": each(web_address), "signIn": flag}, "rpId", "origins"),
+    "webauthn": table(
+        {
+            "rpId": name,
+            "origins": each(web_address),
+            "signIn": flag,
+            "verifyUser": flag,
+            "u2f": flag,
+            "appId": web_address,
+        },
+        "rpId",
+        "origins",
+    ),
     "publicUrl": web_address,
     "jitsudo": table({"defaultDurationSeconds": whole(1, YEAR_S), "strictIds": flag, "resourceTypes": each(name)}),
 }

@@ -27,6 +27,7 @@ from quorate.surfaces.native.examples import example_of
 from quorate.surfaces.native.routes_accounts import ACCOUNTS
 from quorate.surfaces.native.routes_directory import DIRECTORY
 from quorate.surfaces.native.routes_rules import POLICIES, WEBHOOKS
+from quorate.surfaces.native.routes_step_up import STEP_UP
 from quorate.surfaces.native.services import SURFACE, Call, Services
 from quorate.surfaces.native.shown import Done, Ok
 from quorate.surfaces.native.words import ErrorShown, words
@@ -262,7 +263,7 @@ _REQUESTS: Final[Table] = (
         body=shapes.Approval,
         body_optional=True,
         answer=Done,
-        errors=(404, 409),
+        errors=(404, 409, 423, 429),
         headers=IDEMPOTENCY,
     ),
     _route(
@@ -332,7 +333,7 @@ _APPROVALS: Final[Table] = (
         "Decide",
         body=shapes.Decision,
         answer=Ok[shown.DecisionShown],
-        errors=(404, 409, 429),
+        errors=(404, 409, 423, 429),
         headers=IDEMPOTENCY,
     ),
     _route(
@@ -383,6 +384,7 @@ TABLES: Final[Mapping[str, Table]] = {
     "Workflow instances": _INSTANCES,
     "Access requests": _REQUESTS,
     "Approvals": _APPROVALS,
+    "Step-up": STEP_UP,
     "Grants": _GRANTS,
     "Policies": POLICIES,
     "Webhooks": WEBHOOKS,

@@ -124,14 +124,17 @@ class NewRequest(Struct, frozen=True, rename="camel"):
 
 
 class EvidenceGiven(Struct, frozen=True, rename="camel"):
-    """What a step may demand of whoever approves."""
+    """What a step may demand of whoever approves: `webauthn` or `totp`, and `password`.
+
+    `webauthn` is what the browser's `PublicKeyCredential.toJSON()` gives.
+    """
 
     password: Annotated[str, Meta(max_length=1024)] | None = None
-    webauthn: Any = None
-    totp: Any = None
+    webauthn: dict[str, Any] | None = None
+    totp: Annotated[str, Meta(max_length=32)] | None = None
 
     def read(self) -> Evidence:
-        return Evidence(self.password, self.webauthn is not None or self.totp is not None)
+        return Evidence(self.password, self.webauthn, totp=self.totp)
 
 
 class Decision(Struct, frozen=True, rename="camel"):

@@ -93,9 +93,16 @@ def _invalid(message: str, *fields: str) -> Face:
 def _evidence(missing: no.EvidenceMissing) -> list[Detail]:
     found = []
     if missing.password:
-        found.append(Detail("the password is needed, and must be right", "evidence.password"))
+        found.append(Detail("the password is needed, and must be current", "evidence.password"))
     if missing.second_factor:
-        found.append(Detail("a second factor is needed, and must be right", "evidence.webauthn"))
+        found.append(Detail("a second factor is needed, and must be current: this or totp", "evidence.webauthn"))
+    return found
+
+
+def _wrong(wrong: no.EvidenceWrong) -> list[Detail]:
+    found = [Detail("is not right", "evidence.password")] if wrong.password else []
+    if wrong.factor is not None:
+        found.append(Detail("is not right, was used before, or came too late", f"evidence.{wrong.factor}"))
     return found
 
 
@@ -121,6 +128,11 @@ _WHY_NOT: Final = {
     "no_say": "has no say in this step",
 }
 
+_NO_CHALLENGE: Final = {
+    "unset": "This tenant takes no security keys",
+    "protocol": "This tenant does not take this kind of security key",
+    "no_key": "You have registered no security key",
+}
 _SHUT: Final = {
     "disabled": "this tenant does not allow it",
     "person": "this account may not",
@@ -213,7 +225,10 @@ FACES: Final[Mapping[type[Problem] | type[Refusal], Face]] = {
         400, "VALIDATION_ERROR", "The request is not valid", lambda bad: [Detail(bad.why, bad.field)]
     ),
     no.CommentRequired: _invalid("This step wants a note with this decision", "note"),
-    no.EvidenceMissing: Face(403, "FORBIDDEN", "This approval needs evidence that is missing or wrong", _evidence),
+    no.EvidenceMissing: Face(403, "FORBIDDEN", "This approval needs evidence that is missing", _evidence),
+    no.EvidenceWrong: Face(403, "FORBIDDEN", "The evidence that came with this approval is wrong", _wrong),
+    no.LockedOut: Face(423, "ACCOUNT_LOCKED", "Too many wrong tries in a row; nothing counts for a while"),
+    no.CannotChallenge: _conflict(lambda lacks: _NO_CHALLENGE.get(lacks.why, lacks.why)),
     no.CannotReassign: Face(
         400,
         "VALIDATION_ERROR",
