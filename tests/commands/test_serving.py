@@ -135,6 +135,37 @@ async def test_a_call_in_flight_is_answered_although_the_server_is_stopping(data
         await hang_up(writer)
 
 
+async def test_while_it_finishes_a_call_a_stopping_server_tells_others_to_try_again(data: Path) -> None:
+    async with served(data) as (program, url), httpx.AsyncClient(base_url=url, timeout=20) as known:
+        assert (await known.get("/api/v1/workflows")).status_code == 401
+        reader, writer = await half_a_call(url)
+        program.send(signal.SIGTERM)
+        await program.says("stopping")
+
+        async with httpx.AsyncClient(base_url=url, timeout=20) as new:
+            answers = [
+                await known.get("/api/v1/workflows"),
+                await new.post("/api/v1/access-requests", json={}),
+                await new.post("/oauth/token", data={"grant_type": "client_credentials"}),
+            ]
+            unready, alive = await new.get("/readyz"), await new.get("/healthz")
+        writer.write(b"}")
+        async with asyncio.timeout(20):
+            answered = await reader.read()
+        ended = await program.ended()
+        await hang_up(writer)
+
+    for answer in answers:
+        assert (answer.status_code, answer.headers["Retry-After"], answer.headers["Connection"]) == (503, "1", "close")
+    assert [answer.json()["error"] for answer in answers[1:]] == [
+        {"code": "UNAVAILABLE", "message": "This cannot be answered just now; please try again"},
+        "temporarily_unavailable",
+    ]
+    assert (unready.status_code, unready.json()["failing"], alive.status_code) == (503, ["stopping"], 200)
+    assert answered.startswith(b"HTTP/1.1 400 ")
+    assert ended.code == 0
+
+
 async def test_a_second_ctrl_c_waits_for_nobody(data: Path) -> None:
     async with served(data, "--drain-seconds", "600") as (program, url):
         reader, writer = await half_a_call(url)

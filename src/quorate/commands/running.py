@@ -1,8 +1,8 @@
 """One server process, from its start to its orderly end.
 
 The order matters: the port is taken first, then the database is started, then calls are answered; and back. On SIGTERM
-or SIGINT (Ctrl-C) the server takes no more calls, finishes those in flight, ends its loops, and stops PostgreSQL if it
-is ours. A second signal waits for nobody any more; what was not committed then never happened.
+or SIGINT (Ctrl-C) the server finishes the calls in flight, tells others to try again, ends its loops, and stops
+PostgreSQL if it is ours. A second signal waits for nobody any more; what was not committed then never happened.
 """
 
 import asyncio
@@ -33,6 +33,7 @@ from quorate.workers import clock, courier
 from quorate.workers.courier import Courier
 
 LEAST_DRAIN_S = 1.0
+REFUSE_S = 0.5  # How long a busy server that stops goes on answering "try again", so that its callers hear of it.
 
 Prepare = Callable[[Database, str], Awaitable[None]]
 """What is done once the database is there and before calls are answered: given the owner's way in, and the address."""
@@ -95,13 +96,28 @@ async def _serve(
     server.up = up
     serving = asyncio.create_task(server.serve(sockets), name="http")
     stop.serving(server, serving)
+    ending = asyncio.create_task(_end_in_order(server, origin, drain_s, stop), name="end in order")
     with suppress(asyncio.CancelledError):
         await serving
+    ending.cancel()
     if not stop.in_a_hurry:
         # A write whose caller hung up goes on by itself.
         left = await origin.drain(max(LEAST_DRAIN_S, stop.at + drain_s - time.monotonic()))
         if left:
             note(f"{left} calls were still at work after {drain_s} s")
+
+
+async def _end_in_order(server: "_Server", origin: Origin, drain_s: float, stop: "_Stop") -> None:
+    """Once asked to stop: refuse new calls, let those in flight end, and then have the server close its connections."""
+    await stop.wanted.wait()
+    was_busy = origin.is_busy or bool(server.server_state.connections)
+    origin.refuse()
+    await origin.finish(drain_s)
+    left_s = stop.at + drain_s - time.monotonic()
+    if was_busy:
+        await asyncio.sleep(max(0.0, min(stop.at + REFUSE_S - time.monotonic(), left_s)))
+    server.config.timeout_graceful_shutdown = max(1, round(left_s))
+    server.should_exit = True
 
 
 @asynccontextmanager
@@ -144,6 +160,7 @@ class _Stop:
     def __init__(self) -> None:
         self.starting: asyncio.Task[None] | None = None
         self.at = 0.0
+        self.wanted = asyncio.Event()
         self._server: uvicorn.Server | None = None
         self._task: asyncio.Task[None] | None = None
         self._times = 0
@@ -165,8 +182,9 @@ class _Stop:
         if self._times == 1:
             self.at = time.monotonic()
         if self._server is not None and self._task is not None:
-            self._server.should_exit = True
+            self.wanted.set()
             if self.in_a_hurry:
+                self._server.should_exit = True
                 self._server.force_exit = True
                 self._task.cancel()
         elif self._times == 1 and self.starting is not None:

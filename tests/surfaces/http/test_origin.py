@@ -138,6 +138,40 @@ async def test_while_the_database_is_away_the_surface_says_try_again(caplog: pyt
     assert "db.internal" in caplog.text
 
 
+async def test_an_origin_that_refuses_finishes_what_it_has_begun() -> None:
+    services = Services(hold=asyncio.Event())
+    app = origin(services)
+    assert services.hold is not None
+    async with caller(app) as http:
+        begun = asyncio.create_task(http.post("/api/v1/things", json={"name": "db"}))
+        await services.entered.wait()
+        app.refuse()
+        refused, nowhere = await http.post("/api/v1/things", json={"name": "no"}), await http.get("/nowhere")
+        busy = [app.is_busy]
+        services.hold.set()
+        await app.finish(10)
+        busy.append(app.is_busy)
+
+        assert busy == [True, False]
+        assert ((await begun).status_code, (await begun).headers["Connection"]) == (201, "close")
+    assert (refused.status_code, refused.headers["Retry-After"], refused.headers["Connection"]) == (503, "1", "close")
+    assert nowhere.status_code == 404
+    assert [thing.name for thing in services.made] == ["db"]
+
+
+async def test_an_origin_does_not_wait_longer_than_it_is_told() -> None:
+    services = Services(hold=asyncio.Event())
+    app = origin(services)
+    assert services.hold is not None
+    async with caller(app) as http:
+        begun = asyncio.create_task(http.post("/api/v1/things", json={"name": "db"}))
+        await services.entered.wait()
+        await app.finish(0.01)
+        assert app.is_busy
+        services.hold.set()
+        await begun
+
+
 async def test_a_bug_is_logged_under_the_calls_id_and_told_to_nobody(caplog: pytest.LogCaptureFixture) -> None:
     async with caller(origin()) as http:
         got = await http.get("/api/v1/things/bug", headers={"X-Request-Id": "abc-1"})

@@ -9,6 +9,7 @@ import logging
 import re
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from starlette.responses import PlainTextResponse, Response
@@ -16,7 +17,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from quorate.surfaces.http.answering import answer
 from quorate.surfaces.http.peer import Peers
-from quorate.surfaces.http.problems import CallerGone
+from quorate.surfaces.http.problems import CallerGone, TryAgain
 from quorate.surfaces.http.routing import Paths, segments
 from quorate.surfaces.http.surface import Surface
 
@@ -47,6 +48,10 @@ class Origin:
         self._checks = dict(checks or {})
         self._owners: Paths[Surface[Any]] = Paths()
         self._in_flight: set[asyncio.Task[Response | None]] = set()
+        self._calls = 0
+        self._quiet = asyncio.Event()
+        self._quiet.set()
+        self._refuses = False
         for surface in surfaces:
             for prefix in surface.prefixes:
                 if prefix.endswith("$"):
@@ -60,13 +65,39 @@ class Origin:
             return
         if scope["type"] != "http":
             return
+        self._calls += 1
+        self._quiet.clear()
+        try:
+            await self._call(scope, receive, send)
+        finally:
+            self._calls -= 1
+            if not self._calls:
+                self._quiet.set()
+
+    async def _call(self, scope: Scope, receive: Receive, send: Send) -> None:
         request_id = _request_id(scope)
         if scope["method"] in _SAFE:
             response = await self._answer(scope, receive, request_id)
         else:
             response = await self._unbroken(self._answer(scope, receive, request_id))
         if response is not None:
+            if self._refuses:
+                response.raw_headers.append(_LAST)
             await _send(response, request_id, scope, receive, send)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a call is being answered."""
+        return bool(self._calls)
+
+    def refuse(self) -> None:
+        """From now on tell every call to try again (elsewhere, or later), and close connections with their answer."""
+        self._refuses = True
+
+    async def finish(self, timeout_s: float) -> None:
+        """Wait until no call is being answered, but no longer than that."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._quiet.wait(), timeout_s)
 
     async def drain(self, timeout_s: float) -> int:
         """Wait until the writes in flight are done. Answers how many are still not."""
@@ -88,6 +119,8 @@ class Origin:
         surface = self._owners.owner(path)
         if surface is None:
             return PlainTextResponse("Not found\n", 404)
+        if self._refuses:
+            return surface.say(TryAgain())
         try:
             return await surface.answer(scope, receive, path, self._peers, request_id)
         except CallerGone:
@@ -98,6 +131,8 @@ class Origin:
             return PlainTextResponse("Method not allowed\n", 405, {"Allow": "GET, HEAD"})
         if not ready:
             return answer({"status": "ok"}, headers=_FRESH)
+        if self._refuses:
+            return answer({"status": "unavailable", "failing": ["stopping"]}, 503, _FRESH)
         results = await asyncio.gather(*(_checked(name, check) for name, check in self._checks.items()))
         failing = sorted(name for name, well in results if not well)
         if failing:
@@ -142,5 +177,6 @@ async def _lifespan(receive: Receive, send: Send) -> None:
             return
 
 
+_LAST = (b"connection", b"close")
 _NOSNIFF = (b"x-content-type-options", b"nosniff")
 _FRESH = {"Cache-Control": "no-store"}

@@ -135,15 +135,15 @@ class Surface(Generic[S]):
         try:
             return await self._answer(scope, receive, path, peers, request_id)
         except (Problem, Refusal) as no:
-            return self._say(no)
+            return self.say(no)
         except PASSING as away:
             log.warning("told to try again: %r", away, extra={"request_id": request_id, "surface": self.name})
-            return self._say(TryAgain())
+            return self.say(TryAgain())
         except CallerGone:
             raise
         except Exception:
             log.exception("internal error", extra={"request_id": request_id, "surface": self.name})
-            return self._say(InternalError(request_id))
+            return self.say(InternalError(request_id))
 
     async def _answer(self, scope: Scope, receive: Receive, path: list[str], peers: Peers, request_id: str) -> Response:
         found = self._paths.find(path)
@@ -173,7 +173,8 @@ class Surface(Generic[S]):
                 http.actor.demand(route.who)
         return await route.handler(http)
 
-    def _say(self, no: Problem | Refusal) -> Response:
+    def say(self, no: Problem | Refusal) -> Response:
+        """Put a no into this surface's words, with the headers that go with it."""
         response = self.words(no)
         if isinstance(no, WrongMethod):
             response.headers["Allow"] = ", ".join(no.allowed)
