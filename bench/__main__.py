@@ -3,9 +3,13 @@
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from bench import explore, policy
+from bench import crash, explore, policy
 
-BENCHES: Mapping[str, Callable[[Sequence[str]], None]] = {"explore": explore.main, "policy": policy.main}
+BENCHES: Mapping[str, Callable[[Sequence[str]], None]] = {
+    "crash": crash.main,
+    "explore": explore.main,
+    "policy": policy.main,
+}
 """What each bench is called, and what runs it with the arguments given after its name."""
 
 

@@ -11,12 +11,12 @@ from quorate.app.filing import AskAccess, Asking, Start
 from quorate.app.orders import Done, Idempotency, Order
 from quorate.domain import commands as do
 from quorate.domain.events import Choice
-from quorate.domain.history import replay
 from quorate.domain.workflows import Kind, Leaf, Node, Step, any_one_of
-from quorate.store import directory, history, people
+from quorate.store import directory, people
 from quorate.store import requests as store
 from quorate.store.database import Database
 from quorate.store.requests import Held, Key
+from tests.app import consistency
 from tests.app.directory import Clock
 
 
@@ -109,28 +109,9 @@ class Company:
             return [tuple(row) for row in await tx.all(sql, self.tenant, *values)]
 
     async def check(self) -> None:
-        """Compare every request with the replay of its history, and tasks, inbox, timers and counts with its state."""
+        """Compare every request with its history, and all that hangs on it with its state."""
         async with self.db.tx([self.tenant]) as tx:
-            ids = [row["id"] for row in await tx.all("SELECT id FROM request WHERE tenant_id = $1", self.tenant)]
-            kept = await store.load(tx, ids)
-            for key, held in kept.items():
-                past = await history.of_request(tx, key.tenant, key.id)
-                assert [one.seq for one in past] == list(range(1, len(past) + 1))
-                assert replay(key.tenant, key.id, [one.event for one in past]) == held.request
-                assert len(held.tasks) == len(held.request.walk)
-        pending = {key.id: held for key, held in kept.items() if held.request.is_open}
-        open_tasks = await self.rows("SELECT request_id, id FROM task WHERE tenant_id = $1 AND status = 'open'")
-        assert sorted(open_tasks) == sorted((id, held.tasks[-1]) for id, held in pending.items())
-        listed = await self.rows("SELECT DISTINCT task_id FROM inbox WHERE tenant_id = $1")
-        assert sorted(listed) == sorted((held.tasks[-1],) for held in pending.values())
-        timers = await self.rows("SELECT subject_id, due_at FROM timer WHERE tenant_id = $1 AND kind = 'request'")
-        due = [(id, held.request.due_at) for id, held in pending.items() if held.request.due_at]
-        assert sorted(timers) == sorted(due)
-        counted = await self.rows(
-            "SELECT status, sum(delta) FROM request_count WHERE tenant_id = $1 GROUP BY status HAVING sum(delta) <> 0"
-        )
-        states = [held.request.status.value for held in kept.values()]
-        assert dict(counted) == {status: states.count(status) for status in states}
+            await consistency.check(tx, self.tenant)
 
 
 def group_leaf(group: UUID) -> Leaf:
