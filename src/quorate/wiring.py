@@ -22,6 +22,7 @@ from quorate.app.evidence import Verifier
 from quorate.app.grants import Grants
 from quorate.app.keyring import Keyring
 from quorate.app.limits import Attempts
+from quorate.app.listing import Listing
 from quorate.app.me import me
 from quorate.app.passing import PASSING
 from quorate.app.people import Users
@@ -159,6 +160,7 @@ class _Built:
             ),
             challenges=Challenges(db, door, attempts, clock=clock, new_id=new_id),
             search=Search(db, clock),
+            listing=Listing(db, clock),
             grants=Grants(db, clock=clock, new_id=new_id, forget=self._credentials.forget_account),
             policies=Policies(db, clock=clock, new_id=new_id, shelf=door.shelf),
             webhooks=Webhooks(db, seal, clock=clock, new_id=new_id, allow_private=settings.allow_private_targets),

@@ -39,6 +39,8 @@ SPECIMENS = {
     "task": """INSERT INTO task (tenant_id, id, request_id, step_index, status, opened_at, request_created_at)
                VALUES ($1, $2, $2, 0, 'open', now(), now())""",
     "inbox": "INSERT INTO inbox (tenant_id, key, task_id, request_created_at) VALUES ($1, 'user:' || $3, $2, now())",
+    "past_approver": """INSERT INTO past_approver (tenant_id, person_id, has_acted, request_created_at, request_id)
+                        VALUES ($1, $3, true, now(), $2)""",
     "event": """INSERT INTO event (tenant_id, subject_kind, subject_id, seq, command_id, command_seq, at, type, body)
                 VALUES ($1, 'request', $2, 1, $2, 0, now(), 'submitted', '{}')""",
     "replay": """INSERT INTO replay (tenant_id, caller_id, key, fingerprint, answer, created_at)

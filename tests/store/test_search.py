@@ -9,9 +9,10 @@ import pytest
 from asyncpg import Record
 
 from quorate.store import search
+from quorate.store.bound import Place, Way
 from quorate.store.database import Database, Tx
 from quorate.store.migrate import migrate
-from quorate.store.search import Filter, Way
+from quorate.store.search import Filter
 from tests.store.servers import Server, on_both
 
 pytestmark = on_both
@@ -111,7 +112,7 @@ def scans(plan: str) -> list[str]:
 
 
 @pytest.mark.parametrize("after", [None, AFTER], ids=["from the top", "from a place"])
-async def test_an_inbox_is_looked_up_and_never_scanned_for(full: Database, after: search.Place | None) -> None:
+async def test_an_inbox_is_looked_up_and_never_scanned_for(full: Database, after: Place | None) -> None:
     async with full.tx([TENANT]) as tx:
         explaining = Explaining(tx)
         page = await search.inbox(explaining, TENANT, WAYS, NOW, limit=25, after=after)
@@ -143,7 +144,7 @@ FILTERS = {
 @pytest.mark.parametrize("after", [None, AFTER], ids=["from the top", "from a place"])
 @pytest.mark.parametrize(("only", "index"), FILTERS.values(), ids=FILTERS)
 async def test_a_list_is_read_in_order_from_its_index_and_counted_without_reading_every_request(
-    full: Database, only: Filter, index: str, after: search.Place | None
+    full: Database, only: Filter, index: str, after: Place | None
 ) -> None:
     async with full.tx([TENANT]) as tx:
         explaining = Explaining(tx)

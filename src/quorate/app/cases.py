@@ -13,6 +13,7 @@ from quorate.app.credentials import Credentials
 from quorate.app.delegations import Delegations
 from quorate.app.grants import Grants
 from quorate.app.keyring import Keyring
+from quorate.app.listing import Listing
 from quorate.app.me import Me
 from quorate.app.people import Users
 from quorate.app.requests import Requests
@@ -35,6 +36,7 @@ class UseCases:
     requests: Requests
     challenges: Challenges
     search: Search
+    listing: Listing
     grants: Grants
     policies: Policies
     webhooks: Webhooks

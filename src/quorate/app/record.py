@@ -10,9 +10,21 @@ from msgspec.structs import replace
 from quorate.domain.events import Closed, Event, Outcome
 from quorate.domain.grants import Granted, GrantFailed, granted_by
 from quorate.domain.messages import Owed, Subscription, grant_fact, owed, owed_of_facts
+from quorate.domain.people import mentioned
 from quorate.domain.requests import Request, StepState
 from quorate.domain.workflows import Joined, Kind
-from quorate.store.requests import Changes, Counted, Given, Happening, Held, Key, Listing, Message, TaskRow
+from quorate.store.requests import (
+    Changes,
+    Counted,
+    Given,
+    Happening,
+    Held,
+    Key,
+    Listing,
+    Message,
+    PastApprover,
+    TaskRow,
+)
 
 
 class Origin(Struct, frozen=True):
@@ -125,6 +137,7 @@ def _tasks(changes: Changes, before: Held | None, after: Held) -> None:
         keys = inbox_keys(request, state) if row.status == "open" else frozenset()
         if place >= known:
             changes.tasks_opened.append(replace(row, askers=tuple(sorted(set(request.askers())))))
+            changes.past_approvers += _hands(request, None, state, is_over=row.status != "open", is_new=is_new)
             old_keys: frozenset[str] = frozenset()
         else:
             assert before is not None
@@ -134,6 +147,8 @@ def _tasks(changes: Changes, before: Held | None, after: Held) -> None:
                 continue
             if old_row != row:
                 changes.tasks_changed.append(row)
+                is_over = row.status != "open" == old_row.status
+                changes.past_approvers += _hands(request, old, state, is_over=is_over, is_new=False)
             old_keys = inbox_keys(before.request, old) if old_row.status == "open" else frozenset()
             if old_keys and not keys:
                 changes.tasks_done.append(Key(request.tenant, task))
@@ -157,6 +172,21 @@ def _task(request: Request, state: StepState, task: UUID, is_new: bool) -> TaskR
         tuple(sorted(state.closed_to)),
         request.created_at,
     )
+
+
+def _hands(
+    request: Request, old: StepState | None, state: StepState, *, is_over: bool, is_new: bool
+) -> Iterator[PastApprover]:
+    """Name those whose say in a step was just used or given away; when it is over, also whom it named beside them."""
+
+    def hand(person: UUID, *, has_acted: bool) -> PastApprover:
+        return PastApprover(request.tenant, person, has_acted, request.id, is_new, request.created_at)
+
+    acted = state.spent | state.excluded
+    before = (old.spent | old.excluded) if old else frozenset()
+    yield from (hand(id, has_acted=True) for id in acted - before)
+    if is_over:
+        yield from (hand(id, has_acted=False) for id in mentioned(request.tree_of(state).every_leaf()) - acted)
 
 
 def task_status(request: Request, state: StepState) -> str:

@@ -10,27 +10,26 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from quorate.app import tenants
 from quorate.app.actor import Actor
+from quorate.app.ways import MANY, seen, ways_of
 from quorate.domain import lifecycle, routing
 from quorate.domain import refusals as no
 from quorate.domain.events import Cause, Closed, Outcome, RequestKind
-from quorate.domain.people import People, Person, mentioned
-from quorate.domain.permissions import ADMIN, KNOWN, WORKFLOW_READ, allows
+from quorate.domain.people import People, mentioned
+from quorate.domain.permissions import WORKFLOW_READ, allows
 from quorate.domain.requests import Request, StepState
-from quorate.domain.workflows import Joined, Kind, Leaf
-from quorate.store import history, requests, search, view
+from quorate.store import history, requests, search
+from quorate.store.bound import Place
 from quorate.store.database import Database
 from quorate.store.history import Past
 from quorate.store.requests import Held, Key
-from quorate.store.search import Filter, Near, Place, Way
+from quorate.store.search import Filter
 from quorate.store.tx import Tx
 
 Listed = TypeVar("Listed")
 
 EVERY_KIND = frozenset(RequestKind)
 ACCESS = frozenset({RequestKind.ACCESS})
-_MANY = (Kind.GROUP, Kind.ROLE, Kind.HOLDER)
 
 
 class Page(Struct, Generic[Listed], frozen=True):
@@ -69,7 +68,7 @@ class Search:
         """List the open tasks that the caller can decide now, newest request first. `after` is a task's place."""
         at = self._clock()
         async with self._db.tx([actor.tenant]) as tx:
-            ways = await _ways(tx, actor, at)
+            ways = await ways_of(tx, actor.principal, at)
             if not ways:
                 return Page((), 0)
             found = await search.inbox(tx, actor.tenant, ways, at, limit=limit, offset=offset, after=after)
@@ -177,49 +176,13 @@ def _is_last(found: int, limit: int, offset: int) -> bool:
     return found < limit and (found > 0 or offset == 0)
 
 
-async def _ways(tx: Tx, actor: Actor, at: datetime) -> list[Way]:
-    """Work out in which ways open tasks may be the caller's: by what they are, and by what their delegators are."""
-    people = await _people(tx, {actor.principal}, (), at)
-    caller = people.person(actor.principal)
-    if not people.is_active(caller.id):
-        return []
-    seats = [caller, *(giver for id in caller.delegators if (giver := people.person(id)).active)]
-    near = await search.near(tx, actor.tenant, {id for one in seats for id in (one.id, one.human)})
-    ways = []
-    for one in seats:
-        both = (caller, one) if one is not caller else (caller,)
-        shut = tuple(id for who in both for id in (who.id, who.human))
-        barred = tuple(id for who in both for id in _accounts(who.human, people, near))
-        keys = tuple(_keys(one, near[one.id]))
-        fallback = tuple(f"{Joined.FALLBACK}:{key}" for key in keys)
-        ways += [Way(keys, shut, () if people.self_approval else barred), Way(fallback, shut, barred)]
-    return ways
-
-
-def _accounts(human: UUID, people: People, near: dict[UUID, Near]) -> Iterator[UUID]:
-    """Name the accounts behind which this human being stands."""
-    if people.human(human) == human:
-        yield human
-    yield from near[human].owned
-
-
-def _keys(person: Person, near: Near) -> Iterator[str]:
-    """Name the inboxes that are a person's now. The counterpart of `record.inbox_keys`."""
-    yield f"{Kind.SERVICE if person.is_service else Kind.USER}:{person.id}"
-    yield from (f"{Kind.GROUP}:{group}" for group in person.groups)
-    yield from (f"{Kind.ROLE}:{role}" for role in person.roles)
-    held = KNOWN | person.permissions if ADMIN in person.permissions else person.permissions
-    yield from (f"{Kind.HOLDER}:{permission}" for permission in held)
-    yield from (f"{Kind.MANAGER}:{report}" for report in near.reports)
-
-
 async def _readable(
     tx: Tx, actor: Actor, id: UUID | str, kinds: Collection[RequestKind], at: datetime
 ) -> tuple[Held, People]:
     """Read a request if the caller may see it. Raises: as `Search.request`."""
     held = await _find(tx, actor.tenant, id, kinds)
     accounts = {actor.principal, *(held.request.askers() if held else ())}
-    people = await _people(tx, accounts, (), at)
+    people = await seen(tx, accounts, (), at)
     reader = people.person(actor.principal)
     if held is not None and lifecycle.may_read(held.request, reader, people):
         return held, people
@@ -248,11 +211,11 @@ def _as_id(text: UUID | str) -> UUID | None:
 
 async def _approvers(tx: Tx, request: Request, at: datetime) -> Page[Approver]:
     state, leaves = request.current, tuple(dict.fromkeys(request.tree.every_leaf()))
-    around = await _people(tx, {*request.askers(), *mentioned(leaves)}, leaves, at)
+    around = await seen(tx, {*request.askers(), *mentioned(leaves)}, leaves, at)
     behind = {leaf: around.crowd(leaf, request.beneficiary) for leaf in leaves}
     named = {id for crowd in behind.values() for id in crowd.humans}
     named |= await search.delegates(tx, request.tenant, named, at)
-    people = await _people(tx, {*named, *request.askers()}, (), at)
+    people = await seen(tx, {*named, *request.askers()}, (), at)
     found = []
     for id in named:
         person = people.person(id)
@@ -268,14 +231,5 @@ def _via(say: routing.Say) -> str:
     if say.on_behalf_of is not None:
         return f"delegation:{say.on_behalf_of}"
     leaf = min(say.leaves, key=lambda leaf: leaf.joined is not None)
-    how = f"{leaf.kind}:{leaf.value}" if leaf.kind in _MANY else leaf.kind.value
+    how = f"{leaf.kind}:{leaf.value}" if leaf.kind in MANY else leaf.kind.value
     return f"{leaf.joined}:{how}" if leaf.joined else how
-
-
-async def _people(tx: Tx, accounts: Collection[UUID], leaves: Collection[Leaf], at: datetime) -> People:
-    """Read accounts of the transaction's only tenant, and who is behind these leaves."""
-    [tenant] = tx.tenants
-    rules = (await tenants.rules(tx))[tenant]
-    crowds = {(tenant, leaf.kind, leaf.value) for leaf in leaves if leaf.kind in _MANY}
-    seen = (await view.read(tx, {(tenant, id) for id in accounts}, crowds, at))[tenant]
-    return People(seen.persons, seen.crowds, rules.self_approval, rules.fallback)

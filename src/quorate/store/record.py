@@ -273,6 +273,21 @@ _PARTS = (
         """,
     ),
     _Part(
+        "handled",
+        "tenant_id uuid, person_id uuid, has_acted bool, request uuid, is_new bool, request_created_at timestamptz",
+        lambda changes: sorted(
+            (one.tenant, one.person, one.has_acted, one.request, one.is_new, one.request_created_at)
+            for one in changes.past_approvers
+        ),
+        """
+        INSERT INTO past_approver (tenant_id, person_id, has_acted, request_created_at, request_id)
+        SELECT tenant_id, person_id, has_acted, request_created_at, request
+          FROM {rows}
+         WHERE {if_made}
+        ON CONFLICT DO NOTHING
+        """,
+    ),
+    _Part(
         "timed",
         "tenant_id uuid, request uuid, is_new bool, due_at timestamptz",
         lambda changes: changes.timers_set,

@@ -86,6 +86,17 @@ class Listing(Struct, frozen=True):
     request_created_at: datetime
 
 
+class PastApprover(Struct, frozen=True):
+    """Somebody through whose hands a request went. `has_acted`: their say was used or given away, or merely there."""
+
+    tenant: UUID
+    person: UUID
+    has_acted: bool
+    request: UUID
+    is_new: bool
+    request_created_at: datetime
+
+
 class Counted(Struct, frozen=True):
     """One request more (or less) of this status, kind and type."""
 
@@ -147,6 +158,7 @@ class Changes(Struct):
     listed: list[Listing] = []
     unlisted: list[tuple[UUID, UUID, str]] = []
     tasks_done: list[Key] = []
+    past_approvers: list[PastApprover] = []
     timers_set: list[tuple[UUID, UUID, bool, datetime]] = []
     timers_gone: list[tuple[UUID, str, UUID]] = []
     counts: list[Counted] = []

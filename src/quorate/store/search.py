@@ -6,30 +6,16 @@ show them as expired, and no index has to follow `expires_at`, which would make 
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from msgspec import Struct
 
+from quorate.store.bound import Bound, Place, Way
 from quorate.store.requests import COLUMNS, Held, held
 from quorate.store.tx import Tx
 
 ALL_KINDS = frozenset({"access", "operation", "generic"})
-
-Place = tuple[datetime, UUID]
-"""Where a page ended: when its last request was made, and the id of what was listed (a task or a request)."""
-
-
-class Way(Struct, frozen=True):
-    """One way in which open tasks may be somebody's.
-
-    `keys` are those of the inbox. `shut`: accounts of whom none may have used or given away a say in the step.
-    `barred`: accounts of whom none may be one whom the request is by or for.
-    """
-
-    keys: tuple[str, ...]
-    shut: tuple[UUID, ...]
-    barred: tuple[UUID, ...] = ()
 
 
 class Filter(Struct, frozen=True):
@@ -105,7 +91,7 @@ async def inbox(
 
     Newest request first. A task whose request time has ended is left out.
     """
-    bound = _Bound(tenant, at)
+    bound = Bound(tenant, at)
     most = bound(offset + limit, "bigint")
     page = f"LIMIT {bound(limit, 'bigint')} OFFSET {bound(offset, 'bigint')}"
     place = f"AND (request_created_at, task_id) < {bound.place(after)}" if after else ""
@@ -143,7 +129,7 @@ async def inbox(
 
 async def count_inbox(tx: Tx, tenant: UUID, ways: Sequence[Way], at: datetime) -> int:
     """Count the open tasks that are somebody's in one of these ways."""
-    bound = _Bound(tenant, at)
+    bound = Bound(tenant, at)
     parts = [
         f"""
         SELECT task_id FROM inbox
@@ -159,7 +145,7 @@ async def requests(
     tx: Tx, tenant: UUID, only: Filter, at: datetime, *, limit: int, offset: int = 0, after: Place | None = None
 ) -> list[Held]:
     """Read a page of requests, newest first. Ids are found first, so that what is passed over is not carried along."""
-    bound = _Bound(tenant, at)
+    bound = Bound(tenant, at)
     most = bound(offset + limit, "bigint")
     page = f"LIMIT {bound(limit, 'bigint')} OFFSET {bound(offset, 'bigint')}"
     place = f" AND (created_at, id) < {bound.place(after)}" if after else ""
@@ -181,7 +167,7 @@ async def requests(
 
 async def count(tx: Tx, tenant: UUID, only: Filter, at: datetime) -> int:
     """Count the requests of a list."""
-    bound = _Bound(tenant, at)
+    bound = Bound(tenant, at)
     if only.is_counted:
         written = await _counted(tx, tenant, only)
     else:
@@ -189,13 +175,13 @@ async def count(tx: Tx, tenant: UUID, only: Filter, at: datetime) -> int:
         sql = f"SELECT count(*) AS number FROM request WHERE tenant_id = $1 AND {status} {_rest(only, bound)}"
         written = await _number(tx, sql, bound)
     if only.status == "expired":
-        return written + await _count_overdue(tx, _Bound(tenant, at), only)
+        return written + await _count_overdue(tx, Bound(tenant, at), only)
     if only.status == "pending" and only.is_counted:
-        return written - await _count_overdue(tx, _Bound(tenant, at), only)
+        return written - await _count_overdue(tx, Bound(tenant, at), only)
     return written
 
 
-async def _count_overdue(tx: Tx, bound: "_Bound", only: Filter) -> int:
+async def _count_overdue(tx: Tx, bound: Bound, only: Filter) -> int:
     overdue = f"{_overdue(bound)} SELECT count(*) AS number FROM request WHERE {_IS_OVERDUE}"
     return await _number(tx, overdue + _rest(only, bound), bound)
 
@@ -218,7 +204,7 @@ async def _counted(tx: Tx, tenant: UUID, only: Filter) -> int:
     return number
 
 
-async def _number(tx: Tx, sql: str, bound: "_Bound") -> int:
+async def _number(tx: Tx, sql: str, bound: Bound) -> int:
     row = await tx.one(sql, *bound.values)
     assert row is not None
     number: int = row["number"]
@@ -232,26 +218,7 @@ _NEWEST_FIRST = "ORDER BY created_at DESC, id DESC"
 _IS_OVERDUE = "tenant_id = $1 AND id IN (SELECT late FROM overdue)"
 
 
-class _Bound:
-    """The values of a statement under construction."""
-
-    def __init__(self, tenant: UUID, at: datetime) -> None:
-        self.values: list[Any] = [tenant]
-        self._at = at
-
-    def __call__(self, value: object, kind: str) -> str:
-        """Bind a value; give what stands for it in the text."""
-        self.values.append(value)
-        return f"${len(self.values)}::{kind}"
-
-    def moment(self) -> str:
-        return self(self._at, "timestamptz")
-
-    def place(self, after: Place) -> str:
-        return f"({self(after[0], 'timestamptz')}, {self(after[1], 'uuid')})"
-
-
-def _overdue(bound: _Bound) -> str:
+def _overdue(bound: Bound) -> str:
     """Name the requests that time has ended and nobody has written: whose timer is due, and so are they."""
     now = bound.moment()
     return f"""
@@ -263,7 +230,7 @@ def _overdue(bound: _Bound) -> str:
     """
 
 
-def _is_open_to(way: Way, bound: _Bound) -> str:
+def _is_open_to(way: Way, bound: Bound) -> str:
     """Say of an inbox's row whether its task is open to those who come this way, and still in time.
 
     A sub-select, because it is never made into a join: the work grows with the inbox, and not with all there is.
@@ -276,7 +243,7 @@ def _is_open_to(way: Way, bound: _Bound) -> str:
     """
 
 
-def _status(only: Filter, bound: _Bound) -> str:
+def _status(only: Filter, bound: Bound) -> str:
     match only.status:
         case None:
             return "true"
@@ -286,7 +253,7 @@ def _status(only: Filter, bound: _Bound) -> str:
             return f"status = {bound(status, 'text')}"
 
 
-def _rest(only: Filter, bound: _Bound) -> str:
+def _rest(only: Filter, bound: Bound) -> str:
     """Say all but the status."""
     kinds = f" AND kind = ANY ({bound(sorted(only.kinds), 'text[]')})" if only.kinds != ALL_KINDS else ""
     wanted = (("requester_id", only.requester, "uuid"), ("workflow_id", only.workflow, "uuid"))

@@ -1,0 +1,62 @@
+"""In which ways open tasks may be somebody's: the keys of the inboxes that are theirs now."""
+
+from collections.abc import Collection, Iterator
+from datetime import datetime
+from uuid import UUID
+
+from quorate.app import tenants
+from quorate.domain.people import People, Person
+from quorate.domain.permissions import ADMIN, KNOWN
+from quorate.domain.workflows import Joined, Kind, Leaf
+from quorate.store import search, view
+from quorate.store.bound import Way
+from quorate.store.search import Near
+from quorate.store.tx import Tx
+
+MANY = (Kind.GROUP, Kind.ROLE, Kind.HOLDER)
+
+
+async def ways_of(tx: Tx, account: UUID, at: datetime) -> list[Way]:
+    """Work out in which ways open tasks may be an account's: by what it is, and by what its delegators are."""
+    [tenant] = tx.tenants
+    people = await seen(tx, {account}, (), at)
+    caller = people.person(account)
+    if not people.is_active(caller.id):
+        return []
+    seats = [caller, *(giver for id in caller.delegators if (giver := people.person(id)).active)]
+    near = await search.near(tx, tenant, {id for one in seats for id in (one.id, one.human)})
+    ways = []
+    for one in seats:
+        both = (caller, one) if one is not caller else (caller,)
+        shut = tuple(id for who in both for id in (who.id, who.human))
+        barred = tuple(id for who in both for id in _accounts(who.human, people, near))
+        keys = tuple(_keys(one, near[one.id]))
+        fallback = tuple(f"{Joined.FALLBACK}:{key}" for key in keys)
+        ways += [Way(keys, shut, () if people.self_approval else barred), Way(fallback, shut, barred)]
+    return ways
+
+
+def _accounts(human: UUID, people: People, near: dict[UUID, Near]) -> Iterator[UUID]:
+    """Name the accounts behind which this human being stands."""
+    if people.human(human) == human:
+        yield human
+    yield from near[human].owned
+
+
+def _keys(person: Person, near: Near) -> Iterator[str]:
+    """Name the inboxes that are a person's now. The counterpart of `record.inbox_keys`."""
+    yield f"{Kind.SERVICE if person.is_service else Kind.USER}:{person.id}"
+    yield from (f"{Kind.GROUP}:{group}" for group in person.groups)
+    yield from (f"{Kind.ROLE}:{role}" for role in person.roles)
+    held = KNOWN | person.permissions if ADMIN in person.permissions else person.permissions
+    yield from (f"{Kind.HOLDER}:{permission}" for permission in held)
+    yield from (f"{Kind.MANAGER}:{report}" for report in near.reports)
+
+
+async def seen(tx: Tx, accounts: Collection[UUID], leaves: Collection[Leaf], at: datetime) -> People:
+    """Read accounts of the transaction's only tenant, and who is behind these leaves."""
+    [tenant] = tx.tenants
+    rules = (await tenants.rules(tx))[tenant]
+    crowds = {(tenant, leaf.kind, leaf.value) for leaf in leaves if leaf.kind in MANY}
+    found = (await view.read(tx, {(tenant, id) for id in accounts}, crowds, at))[tenant]
+    return People(found.persons, found.crowds, rules.self_approval, rules.fallback)
