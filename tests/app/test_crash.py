@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 import msgspec
 import pytest
 
-from quorate.app.commands import Door
+from quorate.app.commands import Door, Unavailable
 from quorate.domain import commands as do
 from quorate.domain.events import Outcome
 from quorate.store.database import Database
@@ -111,6 +111,21 @@ async def test_a_database_that_restarts_under_way_is_waited_for(acme: Company, w
 
     assert done.request.status is Outcome.APPROVED
     await acme.check()
+
+
+async def test_however_many_wait_they_soon_hear_that_the_database_is_away(acme: Company, wire: Proxy) -> None:
+    await acme.workflow(acme.ana)
+    behind = Database(wire.dsn)
+    acme.door = Door(behind, acme.clock, uuid4)
+    wire.is_down = True
+    try:
+        async with asyncio.timeout(10):
+            asking = acme.asking(refuses_duplicates=False)
+            answers = await asyncio.gather(*(acme.ask(asking=asking) for _ in range(128)), return_exceptions=True)
+    finally:
+        await behind.close()
+
+    assert {type(answer) for answer in answers} == {Unavailable}
 
 
 async def _cancel_everything(acme: Company) -> None:

@@ -24,7 +24,8 @@ class Proxy:
     """Forwards bytes between clients on its own socket and PostgreSQL's.
 
     `cut` says when to cut; the first time it does so it goes back to NEVER, so that a second try gets through.
-    `hang_up` cuts all connections now.
+    `hang_up` cuts all connections now. While it `is_down`, nobody gets through; with `stays_down` it is down from
+    the next cut on.
     """
 
     def __init__(self, upstream: str, dsn: str) -> None:
@@ -32,15 +33,19 @@ class Proxy:
         self._writers: set[asyncio.StreamWriter] = set()
         self.dsn = dsn
         self.cut = Cut.NEVER
+        self.is_down = self.stays_down = False
 
     async def serve(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
+        if self.is_down:
+            to_client.close()
+            return
         server, to_server = await asyncio.open_unix_connection(self._upstream)
         self._writers |= {to_client, to_server}
         answers = asyncio.create_task(self._answers(server, to_client))
         try:
             while data := await client.read(65536):
                 if data.endswith(COMMIT) and self.cut is not Cut.NEVER:
-                    cut, self.cut = self.cut, Cut.NEVER
+                    cut, self.cut, self.is_down = self.cut, Cut.NEVER, self.stays_down
                     if cut is Cut.BEFORE_COMMIT:
                         return
                     answers.cancel()
