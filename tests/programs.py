@@ -3,13 +3,23 @@
 import os
 import re
 import shutil
+import subprocess
 from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 
+
+def _ran(*words: str) -> bool:
+    try:
+        return subprocess.run(words, capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
+
+
 # What is not a program on the path, and how to tell that it is there.
 CONDITIONS: Mapping[str, Callable[[], bool]] = {
     "root": lambda: os.geteuid() == 0,
+    "mount-rights": lambda: _ran("unshare", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"),
     "postgresql-15": lambda: os.access("/usr/lib/postgresql/15/bin/postgres", os.X_OK),
 }
 

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from quorate.store.database import CommitUnknown, Database, Retryable, Tx, Unreachable
+from quorate.store.database import CommitUnknown, Database, NoRoom, Retryable, Tx, Unreachable
 from tests.store.proxy import Cut, Proxy, proxied
 from tests.store.servers import Server
 from tests.store.specimens import one_of_each
@@ -245,6 +245,15 @@ async def test_connections_that_died_while_idle_trouble_nobody(through: Database
 
     async with through.tx([tenant]) as tx:
         await tx.run("SELECT 1")
+
+
+async def test_a_server_without_room_is_told_from_one_that_lost_a_race(db: Database, tenant: UUID) -> None:
+    async def work() -> None:
+        async with db.tx([tenant]) as tx:
+            await tx.run("DO $$ BEGIN RAISE 'could not extend file' USING ERRCODE = 'disk_full'; END $$")
+
+    with pytest.raises(NoRoom, match="could not extend file"):
+        await work()
 
 
 async def test_a_lock_held_by_another_for_too_long_may_be_retried(db: Database, tenant: UUID) -> None:

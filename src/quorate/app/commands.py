@@ -19,7 +19,7 @@ from quorate.app import batch
 from quorate.app.cedar.ready import Shelf
 from quorate.app.orders import Answer, Done, Order, Wait
 from quorate.store import history
-from quorate.store.database import CommitUnknown, Database, Retryable, Unreachable
+from quorate.store.database import CommitUnknown, Database, NoRoom, Retryable, Unreachable
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +83,8 @@ class Door:
             if tries > 1:
                 await asyncio.sleep(pause.total_seconds())
                 await self._again(orders, places, answers, tries - 1, pause * 2)
+        except NoRoom as error:
+            log.error("the database has no room left: %s", error, extra={"size": len(chosen)})
         except Unreachable:
             # No command is at fault, so there is nothing to find out by running them in smaller batches.
             if tries > 1:

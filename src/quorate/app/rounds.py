@@ -12,7 +12,7 @@ from quorate.app.grants import end_due
 from quorate.app.passing import PASSING
 from quorate.app.sending import DEAD_KEPT_FOR, SENT_KEPT_FOR
 from quorate.store import due, outbox
-from quorate.store.database import Database, Unreachable
+from quorate.store.database import Database, NoRoom, Unreachable
 from quorate.store.grants import TIMER
 
 log = logging.getLogger(__name__)
@@ -75,7 +75,7 @@ class Rounds:
             return Did()
         try:
             did = await work(tenant)
-        except Unreachable:
+        except (NoRoom, Unreachable):
             raise  # It is not this tenant's work that fails.
         except Exception as error:
             pause = min(2 * pause, LONGEST_PAUSE)

@@ -17,9 +17,19 @@ import asyncpg
 from asyncpg import Connection, Record
 
 from quorate.store import migrate
-from quorate.store.tx import CommitUnknown, Retryable, Tx, Unreachable, is_hang_up, is_retryable, named
+from quorate.store.tx import (
+    CommitUnknown,
+    NoRoom,
+    Retryable,
+    Tx,
+    Unreachable,
+    is_hang_up,
+    is_retryable,
+    named,
+    retryable,
+)
 
-__all__ = ["CommitUnknown", "Database", "Retryable", "Tx", "Unreachable"]
+__all__ = ["CommitUnknown", "Database", "NoRoom", "Retryable", "Tx", "Unreachable"]
 
 CONNECT_TIMEOUT_S = 10.0
 ANSWER_TIMEOUT_S = 60.0  # Longer than the server's own statement_timeout, so that it only ever means a dead network.
@@ -98,7 +108,7 @@ class Database:
             lost = connection.is_closed()
             await self._roll_back(connection)
             if isinstance(error, Exception) and (lost or is_retryable(error)):
-                raise Retryable(str(error)) from error
+                raise retryable(error) from error
             raise
         tx.end()
         await self._commit(connection)
@@ -116,7 +126,7 @@ class Database:
             return await connection.fetch(sql, *args)
         except Exception as error:
             if connection.is_closed() or is_retryable(error):
-                raise Retryable(str(error)) from error
+                raise retryable(error) from error
             raise
         finally:
             self._release(connection)
@@ -189,7 +199,7 @@ class Database:
             if not refused:
                 raise CommitUnknown(str(error)) from error
             if is_retryable(error):
-                raise Retryable(str(error)) from error
+                raise retryable(error) from error
             raise
         self._release(connection)
         if answer != "COMMIT":  # PostgreSQL answers ROLLBACK when an error inside was swallowed.

@@ -19,6 +19,8 @@ from asyncpg import (
 # deadlock_detected, serialization_failure, lock_not_available (our `lock_timeout`).
 _LOST_A_RACE = frozenset({"40P01", "40001", "55P03"})
 
+_NO_ROOM = "53"  # insufficient_resources: disk_full, out_of_memory, too_many_connections.
+
 
 class Retryable(Exception):
     """The transaction has certainly changed nothing, and the same work may succeed if done again."""
@@ -26,6 +28,10 @@ class Retryable(Exception):
 
 class Unreachable(Retryable):
     """No connection could be had: the database is down, starting, or takes no more clients."""
+
+
+class NoRoom(Retryable):
+    """The server has no disk, memory or connections left for it; no statement is at fault."""
 
 
 class CommitUnknown(Exception):
@@ -88,7 +94,17 @@ def is_retryable(error: BaseException) -> bool:
         return True
     if isinstance(error, InvalidCachedStatementError | OutdatedSchemaCacheError):
         return True  # A migration changed a table under a statement that this connection had prepared.
-    return isinstance(error, PostgresError) and (error.sqlstate in _LOST_A_RACE or is_hang_up(error))
+    if not isinstance(error, PostgresError):
+        return False
+    return error.sqlstate in _LOST_A_RACE or str(error.sqlstate).startswith(_NO_ROOM) or is_hang_up(error)
+
+
+def retryable(error: BaseException) -> Retryable:
+    """Say of an error that is retryable which kind it is."""
+    if isinstance(error, Retryable):
+        return error
+    full = isinstance(error, PostgresError) and str(error.sqlstate).startswith(_NO_ROOM)
+    return NoRoom(str(error)) if full else Retryable(str(error))
 
 
 def is_hang_up(error: BaseException) -> bool:

@@ -61,5 +61,6 @@ class Lock:
         os.close(self._fd)
 
     def _replace(self, text: bytes) -> None:
-        os.ftruncate(self._fd, 0)
+        # In this order it needs no room on the disk but the first time.
         os.pwrite(self._fd, text, 0)
+        os.ftruncate(self._fd, len(text))

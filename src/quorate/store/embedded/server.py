@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import sys
 import time
 from collections import deque
@@ -21,6 +22,8 @@ from quorate.store.embedded.place import prepare, settle, sweep
 MAJOR = 18
 DEATHS, WITHIN_S = 5, 60  # So many deaths in so short a time, and starting again is no cure.
 PAUSE_S = 0.5  # Before the second try; each further one waits as much longer.
+ROOM_BYTES = 32 * 2**20  # With less, PostgreSQL cannot make the next two segments of its log.
+ROOM_S = 2.0  # Between two tries while there is none.
 ATTACH_S = 60  # A server that is just starting may have a crash to recover from.
 ASK_S = 0.1
 
@@ -100,6 +103,11 @@ class Embedded:
 
     async def _started_again(self, deaths: deque[float]) -> bool:
         while True:
+            if _is_full(self.data):
+                # It is not PostgreSQL that is broken, and it will do when there is room again.
+                log.error("the disk of %s is full; PostgreSQL is started again until there is room", self.data)
+                deaths.clear()
+                await asyncio.sleep(ROOM_S)
             deaths.append(time.monotonic())
             recent = sum(deaths[-1] - at < WITHIN_S for at in deaths)
             if recent == DEATHS:
@@ -142,6 +150,11 @@ async def attach_or_start(data: Path, *, major: int = MAJOR) -> AsyncIterator[st
         finally:
             await server.stop()
         return
+
+
+def _is_full(data: Path) -> bool:
+    disk = os.statvfs(data)
+    return disk.f_bavail * disk.f_frsize < ROOM_BYTES
 
 
 async def _answers(sockets: str) -> bool:
