@@ -256,6 +256,8 @@ class Crowd:
         except httpx.TransportError:
             return
         deed.statuses[-1] = answer.status_code
+        if answer.status_code == 503 and "retry-after" not in answer.headers:
+            self.trouble.append(f"{deed.who} is told to try again, and not when")
         deed.was_replayed = "idempotency-replayed" in answer.headers
         deed.answer = answer.json()
 
