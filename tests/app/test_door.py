@@ -175,7 +175,7 @@ async def test_batches_that_share_requests_in_both_orders_do_not_deadlock(acme: 
     async def all_of(actor: UUID, requests: list[Done]) -> None:
         orders = [acme.order(actor, do.Decide(actor, Choice.APPROVE), task=one.held.tasks[-1]) for one in requests]
         answers = await batch.run(acme.db, orders, acme.clock, uuid4)
-        assert all(isinstance(answer, Done) for answer in answers)
+        assert all(isinstance(answer, Done) for answer in answers), answers
 
     await asyncio.gather(
         all_of(acme.ana, asked), all_of(acme.ben, asked[::-1]), all_of(acme.cyd, asked[3:] + asked[:3])

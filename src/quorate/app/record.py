@@ -139,6 +139,8 @@ def _tasks(changes: Changes, before: Held | None, after: Held) -> None:
             changes.tasks_opened.append(replace(row, askers=tuple(sorted(set(request.askers())))))
             changes.past_approvers += _hands(request, None, state, is_over=row.status != "open", is_new=is_new)
             old_keys: frozenset[str] = frozenset()
+        elif place < known - 1:
+            continue  # A step that was passed before stays as it is.
         else:
             assert before is not None
             old = before.request.walk[place]

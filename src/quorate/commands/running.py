@@ -6,6 +6,7 @@ PostgreSQL if it is ours. A second signal waits for nobody any more; what was no
 """
 
 import asyncio
+import gc
 import signal
 import socket
 import time
@@ -82,7 +83,18 @@ async def _work(
             wiring.running(settings, dsn, seal=seal, loops=loops) as origin,
         ):
             server = _Server(config(origin, host=settings.host, port=settings.port, drain_s=settings.drain_seconds))
+            _spare_the_collector()
             await _serve(server, origin, sockets, settings.drain_seconds, stop, lambda: announce(address))
+
+
+def _spare_the_collector() -> None:
+    """Let the garbage collector look at calls only: what was made at the start stays, and is not looked through again.
+
+    Calls leave next to no cycles; what little they do is found after every 20,000 new objects instead of every 700.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 async def _serve(

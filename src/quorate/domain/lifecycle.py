@@ -475,7 +475,7 @@ def _decision(
         leaves=say.leaves,
         note=command.note,
         on_behalf_of=say.on_behalf_of,
-        is_own=routing.is_own(request, actor, people) or routing.is_own(request, giver, people),
+        is_own=not routing.askers(request, people).isdisjoint((actor.human, giver.human)),
         showed_password=showed.password,
         showed_second_factor=showed.second_factor,
         attached=command.attached if isinstance(command, do.Decide) else None,

@@ -149,10 +149,13 @@ class Request(Struct, frozen=True, omit_defaults=True):
         return Outcome.EXPIRED if expires_at is not None and expires_at <= at else self.status
 
     def askers(self) -> Iterator[UUID]:
-        """Everybody this request is by or for."""
-        for id in (self.filing.requester, self.filing.beneficiary, self.filing.filed_by):
-            if id is not None:
-                yield id
+        """Everybody this request is by or for, each once."""
+        filing = self.filing
+        yield filing.filed_by
+        if filing.requester is not None and filing.requester != filing.filed_by:
+            yield filing.requester
+        if filing.beneficiary is not None and filing.beneficiary not in (filing.requester, filing.filed_by):
+            yield filing.beneficiary
 
 
 def with_leaves(tree: Node, *joining: Leaf) -> Node:

@@ -82,13 +82,16 @@ def _leaves(request: Request, state: StepState, person: Person, actor: Person, p
     """Find the leaves that admit a person, as far as the actor, who may be their delegate, can use them."""
     if not state.excluded.isdisjoint((person.id, person.human)):
         return ()
-    barred = is_own(request, person, people) or is_own(request, actor, people)
-    tree = request.tree_of(state)
-    return tuple(
+    found = tuple(
         leaf
-        for leaf in dict.fromkeys(tree.every_leaf())
-        if people.admits(leaf, person, request.beneficiary) and not (barred and leaf.joined is Joined.FALLBACK)
+        for leaf in dict.fromkeys(request.tree_of(state).every_leaf())
+        if people.admits(leaf, person, request.beneficiary)
     )
+    if any(leaf.joined is Joined.FALLBACK for leaf in found):
+        own = askers(request, people)
+        if person.human in own or actor.human in own:
+            return tuple(leaf for leaf in found if leaf.joined is not Joined.FALLBACK)
+    return found
 
 
 def bars_own(request: Request, people: People) -> bool:

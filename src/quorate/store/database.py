@@ -43,6 +43,10 @@ _SESSION = {
     "application_name": "quorate",
     "search_path": "public",
     "TimeZone": "UTC",
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
     "jit": "off",  # Our statements are short; compiling them costs more than running them.
     "lock_timeout": "2s",
     "statement_timeout": "30s",

@@ -148,7 +148,7 @@ _PARTS = (
                current_step = new.current_step, due_at = new.due_at, expires_at = new.expires_at,
                closed_at = new.closed_at, version = new.version, updated_at = new.updated_at
           FROM {rows}
-         WHERE request.tenant_id = ANY ($1) AND request.tenant_id = new.tenant_id AND request.id = new.id
+         WHERE new.tenant_id = ANY ($1) AND request.tenant_id = new.tenant_id AND request.id = new.id
         """,
     ),
     _Part(
@@ -223,7 +223,7 @@ _PARTS = (
            SET status = new.status, due_at = new.due_at,
                closed_to = ARRAY(SELECT jsonb_array_elements_text(new.closed_to)::uuid)
           FROM {rows}
-         WHERE task.tenant_id = ANY ($1) AND task.tenant_id = new.tenant_id AND task.id = new.id
+         WHERE new.tenant_id = ANY ($1) AND task.tenant_id = new.tenant_id AND task.id = new.id
         """,
     ),
     _Part(
@@ -237,7 +237,7 @@ _PARTS = (
         UPDATE credential
            SET sign_count = new.sign_count, last_used_at = new.at
           FROM {rows}
-         WHERE credential.tenant_id = ANY ($1) AND credential.tenant_id = new.tenant_id AND credential.id = new.id
+         WHERE new.tenant_id = ANY ($1) AND credential.tenant_id = new.tenant_id AND credential.id = new.id
         """,
     ),
     _Part(
@@ -259,7 +259,7 @@ _PARTS = (
         lambda changes: changes.unlisted,
         """
         DELETE FROM inbox USING {rows}
-         WHERE inbox.tenant_id = ANY ($1) AND inbox.tenant_id = new.tenant_id
+         WHERE new.tenant_id = ANY ($1) AND inbox.tenant_id = new.tenant_id
            AND inbox.task_id = new.task_id AND inbox.key = new.key
         """,
     ),
@@ -269,7 +269,7 @@ _PARTS = (
         lambda changes: changes.tasks_done,
         """
         DELETE FROM inbox USING {rows}
-         WHERE inbox.tenant_id = ANY ($1) AND inbox.tenant_id = new.tenant_id AND inbox.task_id = new.task_id
+         WHERE new.tenant_id = ANY ($1) AND inbox.tenant_id = new.tenant_id AND inbox.task_id = new.task_id
         """,
     ),
     _Part(
@@ -305,7 +305,7 @@ _PARTS = (
         lambda changes: changes.timers_gone,
         """
         DELETE FROM timer USING {rows}
-         WHERE timer.tenant_id = ANY ($1) AND timer.tenant_id = new.tenant_id AND timer.kind = new.kind
+         WHERE new.tenant_id = ANY ($1) AND timer.tenant_id = new.tenant_id AND timer.kind = new.kind
            AND timer.subject_id = new.subject_id
         """,
     ),
@@ -351,16 +351,19 @@ _PARTS = (
                                   starts_at, ends_at)
         SELECT tenant_id, id, request, principal_id, target_type, target_id, target_name, starts_at, ends_at
           FROM {rows}
-         WHERE {if_made}
-           AND EXISTS (SELECT FROM principal p WHERE p.tenant_id = ANY ($1) AND p.tenant_id = new.tenant_id
-                          AND p.id = new.principal_id AND p.status <> 'inactive' AND p.deleted_at IS NULL)
+         WHERE {if_made} AND new.tenant_id = ANY ($1)
+           AND (SELECT true FROM principal p
+                 WHERE p.tenant_id = new.tenant_id AND p.id = new.principal_id
+                   AND p.status <> 'inactive' AND p.deleted_at IS NULL
+                 LIMIT 1)
            AND CASE new.target_type
-               WHEN 'role' THEN EXISTS (SELECT FROM role t WHERE t.tenant_id = ANY ($1)
-                    AND t.tenant_id = new.tenant_id AND t.id = new.target_id AND t.deleted_at IS NULL)
-               WHEN 'group' THEN EXISTS (SELECT FROM user_group t WHERE t.tenant_id = ANY ($1)
-                    AND t.tenant_id = new.tenant_id AND t.id = new.target_id AND t.deleted_at IS NULL)
-               ELSE NOT EXISTS (SELECT FROM resource t WHERE t.tenant_id = ANY ($1)
-                    AND t.tenant_id = new.tenant_id AND t.id = new.target_id AND t.deleted_at IS NOT NULL)
+               WHEN 'role' THEN (SELECT true FROM role t
+                    WHERE t.tenant_id = new.tenant_id AND t.id = new.target_id AND t.deleted_at IS NULL LIMIT 1)
+               WHEN 'group' THEN (SELECT true FROM user_group t
+                    WHERE t.tenant_id = new.tenant_id AND t.id = new.target_id AND t.deleted_at IS NULL LIMIT 1)
+               ELSE (SELECT true FROM resource t
+                    WHERE t.tenant_id = new.tenant_id AND t.id = new.target_id AND t.deleted_at IS NOT NULL
+                    LIMIT 1) IS NULL
                END
         RETURNING tenant_id, id
         """,

@@ -179,33 +179,36 @@ async def lock(
     """Read requests and hold their rows until the transaction ends.
 
     They are named by their own id, by that of one of their tasks, or by the duplicate key of an open one. Rows are
-    taken in key order, so that two batches which share requests wait for each other instead of deadlocking. What
-    does not exist is simply absent from the answer.
+    taken in key order, so that two batches which share requests wait for each other instead of deadlocking: each by a
+    lookup of its own, which after a wait looks at the row again and at nothing else. What does not exist is simply
+    absent from the answer.
     """
-    ways = ["SELECT * FROM unnest($2::uuid[], $3::uuid[])"]
+    ways = ["SELECT k.* FROM unnest($2::uuid[], $3::uuid[]) AS k (tenant_id, id) WHERE k.tenant_id = ANY ($1)"]
     values: list[list[UUID] | list[str]] = [*_pairs(requests)]
     if tasks:
         ways.append(
-            f"""SELECT tenant_id, request_id FROM task
-                 WHERE tenant_id = ANY ($1) AND (tenant_id, id) IN
-                       (SELECT * FROM unnest(${len(values) + 2}::uuid[], ${len(values) + 3}::uuid[]))"""
+            f"""SELECT t.tenant_id, t.request_id
+                  FROM unnest(${len(values) + 2}::uuid[], ${len(values) + 3}::uuid[]) AS k (tenant_id, id)
+                  JOIN task t ON t.tenant_id = k.tenant_id AND t.id = k.id
+                 WHERE k.tenant_id = ANY ($1)"""
         )
         values += _pairs(tasks)
     if duplicates:
         ways.append(
-            f"""SELECT tenant_id, id FROM request
-                 WHERE tenant_id = ANY ($1) AND status = 'pending' AND (tenant_id, duplicate_key) IN
-                       (SELECT * FROM unnest(${len(values) + 2}::uuid[], ${len(values) + 3}::text[]))"""
+            f"""SELECT r.tenant_id, r.id
+                  FROM unnest(${len(values) + 2}::uuid[], ${len(values) + 3}::text[]) AS k (tenant_id, duplicate_key)
+                  JOIN request r ON r.tenant_id = k.tenant_id AND r.duplicate_key = k.duplicate_key
+                 WHERE k.tenant_id = ANY ($1) AND r.status = 'pending'"""
         )
         values.append([tenant for tenant, _ in duplicates])
         values.append([key for _, key in duplicates])
     rows = await tx.all(
         f"""
-        SELECT {COLUMNS}
-          FROM request
-         WHERE tenant_id = ANY ($1) AND (tenant_id, id) IN ({" UNION ALL ".join(ways)})
-         ORDER BY tenant_id, id
-           FOR UPDATE
+        SELECT r.*
+          FROM (SELECT DISTINCT w.tenant_id, w.id FROM ({" UNION ALL ".join(ways)}) w (tenant_id, id)
+                 ORDER BY w.tenant_id, w.id) k
+         CROSS JOIN LATERAL (
+               SELECT {COLUMNS} FROM request WHERE tenant_id = k.tenant_id AND id = k.id FOR UPDATE) r
         """,
         list(tx.tenants),
         *values,
