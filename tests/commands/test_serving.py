@@ -166,6 +166,19 @@ async def test_while_it_finishes_a_call_a_stopping_server_tells_others_to_try_ag
     assert ended.code == 0
 
 
+async def test_a_call_that_never_ends_does_not_keep_a_server_from_stopping(data: Path) -> None:
+    async with served(data, "--drain-seconds", "1") as (program, url):
+        reader, writer = await half_a_call(url)
+        program.send(signal.SIGTERM)
+
+        ended = await program.ended()
+        assert (ended.code, "Traceback" in ended.said) == (0, False)
+        answer = await reader.read()
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b"retry-after: 1" in answer
+        await hang_up(writer)
+
+
 async def test_a_second_ctrl_c_waits_for_nobody(data: Path) -> None:
     async with served(data, "--drain-seconds", "600") as (program, url):
         reader, writer = await half_a_call(url)
@@ -176,7 +189,7 @@ async def test_a_second_ctrl_c_waits_for_nobody(data: Path) -> None:
         ended = await program.ended()
         assert (ended.code, "Traceback" in ended.said) == (0, False)
         async with asyncio.timeout(20):
-            assert (await reader.read()).partition(b"\r\n")[0] in (b"", b"HTTP/1.1 500 Internal Server Error")
+            assert (await reader.read()).partition(b"\r\n")[0] in (b"", b"HTTP/1.1 503 Service Unavailable")
         await hang_up(writer)
 
 

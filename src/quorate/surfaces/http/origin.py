@@ -76,10 +76,16 @@ class Origin:
 
     async def _call(self, scope: Scope, receive: Receive, send: Send) -> None:
         request_id = _request_id(scope)
-        if scope["method"] in _SAFE:
-            response = await self._answer(scope, receive, request_id)
-        else:
-            response = await self._unbroken(self._answer(scope, receive, request_id))
+        try:
+            if scope["method"] in _SAFE:
+                response = await self._answer(scope, receive, request_id)
+            else:
+                response = await self._unbroken(self._answer(scope, receive, request_id))
+        except asyncio.CancelledError:
+            surface = self._owners.owner(segments(scope))
+            if not self._refuses or surface is None:
+                raise
+            response = surface.say(TryAgain())  # It took longer than a stopping server waits.
         if response is not None:
             if self._refuses:
                 response.raw_headers.append(_LAST)
