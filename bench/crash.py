@@ -70,7 +70,9 @@ class Report:
 
     def lines(self) -> list[str]:
         """The closing table."""
-        lines = [f"{sum(self.kills.values())} kills in {self.took_s:.0f} s; back within (median, worst):"]
+        ends = self.kills[ENDS]
+        kills = f"{self.kills.total() - ends} kills and {ends} orderly ends in {self.took_s:.0f} s"
+        lines = [f"{kills}; back within (median, worst):"]
         for victim, times in sorted(self.recovered_s.items()):
             lines.append(f"  {victim:28} {self.kills[victim]:5}   {median(times):6.2f} s {max(times):6.2f} s")
         first = Counter(_answered(deed.statuses[0]) for deed in self.deeds)
@@ -115,6 +117,7 @@ class World:
         self._process: asyncio.subprocess.Process | None = None
         self._url = ""
         self._looked_at = 0
+        self._begun = 0  # How many calls had been begun when the server was asked to end.
 
     async def settle(self, harm: str | None) -> None:
         """Fill the database, start the server, and have everything told to the receiver."""
@@ -146,7 +149,7 @@ class World:
             self.crowd.stop()
             await calling
         if victim in (*MENDED, ENDS):
-            self._all_heard()
+            self._all_heard(self._begun if victim == ENDS else len(self.crowd.deeds))
         if victim not in MENDED:
             if victim == "the server while it starts":
                 await self._start_and_kill()
@@ -210,16 +213,17 @@ class World:
     async def _ask_to_end(self) -> None:
         """Send SIGTERM under load: what is in flight is answered, the rest is told to try again."""
         assert self._process is not None
+        self._begun = len(self.crowd.deeds)
         self._process.terminate()
-        await asyncio.sleep(0.3)  # Less than a busy server goes on answering.
+        await asyncio.sleep(0.3)
         self.crowd.stop()
         code = await asyncio.wait_for(self._process.wait(), PATIENCE_S)
         if code:
             self.report.violations.append(f"asked to end, the server ended with {code}")
 
-    def _all_heard(self) -> None:
-        """A server that lives answers every call, with "try again" if need be."""
-        silent = [deed for deed in self.crowd.deeds[self._looked_at :] if deed.statuses[-1] == SILENT]
+    def _all_heard(self, upto: int) -> None:
+        """A server that lives answers every call, with "try again" if need be: all from the last look up to this."""
+        silent = [deed for deed in self.crowd.deeds[self._looked_at : upto] if deed.statuses[-1] == SILENT]
         self.report.violations += [f"{deed.what} by {deed.who} got no answer" for deed in silent]
 
     def _kill_server(self) -> None:
