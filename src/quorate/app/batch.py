@@ -200,8 +200,12 @@ class _Working:
         if command is None:
             return Done(self._now(key), ())
         assert not isinstance(command, AskAccess | Start)
+        if order.kinds is not None and request.filing.kind not in order.kinds:
+            raise no.NoSuchRequest(request.id)
         if order.task is not None and isinstance(command, do.Decide | do.Reassign):
             command = replace(command, step=self._held[key].tasks.index(order.task))
+        if isinstance(command, do.Decide | do.Comment) and self._is_service(order):
+            command = replace(command, credential=order.origin.credential)
         at = max(self._at, request.updated_at)
         events = lifecycle.handle(request, command, self._people[key.tenant], at=at)
         self._note_factor(order, events, at)
@@ -247,11 +251,16 @@ class _Working:
         key = Key(order.tenant, id)
         if order.origin.surface:
             command = replace(command, filing=replace(command.filing, surface=order.origin.surface))
+        if self._is_service(order):
+            command = replace(command, filing=replace(command.filing, filed_with=order.origin.credential))
         request, events = lifecycle.submit(key.tenant, id, command, self._people[key.tenant], at=self._at)
         caused = Caused(cause, order.actor, order.origin, tuple(events))
         tasks = tuple(self._new_id() for _ in request.walk)
         self._changes[key] = Change(None, Held(request, tasks), [caused])
         return Done(self._changes[key].after, tuple(events))
+
+    def _is_service(self, order: Order) -> bool:
+        return self._people[order.tenant].person(order.actor).is_service
 
     def _now(self, key: Key) -> Held:
         return self._changes[key].after if key in self._changes else self._held[key]

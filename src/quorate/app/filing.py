@@ -181,6 +181,7 @@ def break_glass(actor: UUID, asking: AskAccess, planned: Planned, people: People
         metadata=asking.metadata,
         details=asking.details,
         action=asking.action,
+        broke_glass=True,
     )
     broken = do.Settled(Ending.APPROVED, Cause.BREAK_GLASS, "break-glass", "Access was given at once; it is reviewed")
     return do.Submit(actor, filing, Route(), broken)

@@ -1,5 +1,6 @@
 """What is handed to the door, and what comes back."""
 
+from collections.abc import Collection
 from uuid import UUID
 
 from msgspec import Struct
@@ -7,7 +8,7 @@ from msgspec import Struct
 from quorate.app.filing import AskAccess, Asking, Start
 from quorate.app.record import NOWHERE, Origin
 from quorate.domain import commands as do
-from quorate.domain.events import Event
+from quorate.domain.events import Event, RequestKind
 from quorate.domain.refusals import Refusal
 from quorate.domain.requests import Request
 from quorate.store.replays import ReplayKey
@@ -25,7 +26,8 @@ class Order(Struct, frozen=True):
     """One command on its way. `id` is minted on arrival and is never used twice.
 
     What it is about is named by `request` or by `task`; a task of a decision stands for its step. An asking makes a
-    new request, whose id `request` may give. `what` None: only look what time has done.
+    new request, whose id `request` may give. `what` None: only look what time has done. `kinds`: a request of
+    another kind is as good as none.
     """
 
     id: UUID
@@ -36,6 +38,7 @@ class Order(Struct, frozen=True):
     task: UUID | None = None
     origin: Origin = NOWHERE
     idempotency: Idempotency | None = None
+    kinds: Collection[RequestKind] | None = None
 
     @property
     def replay_key(self) -> ReplayKey | None:

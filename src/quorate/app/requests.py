@@ -94,10 +94,13 @@ class Requests:
         *,
         may_refuse_own: bool = False,
         attached: Any = None,
+        kinds: Collection[RequestKind] = EVERY_KIND,
     ) -> Done:
         """Decide in a step: the one whose task this is, or a request's open one.
 
         `may_refuse_own` and `attached`: see `do.Decide`.
+
+        A request of none of the `kinds` is as good as none.
 
         Raises: as `lifecycle.decide`; NoSuchRequest, KeyReused; as `Verifier.verify`, if evidence came.
         """
@@ -108,8 +111,8 @@ class Requests:
             actor.principal, choice, note, proof=proof, may_refuse_own=may_refuse_own, attached=attached
         )
         if isinstance(about, OpenStep):
-            return await self._take(actor, command, request=about.of, idempotency=idempotency)
-        return await self._take(actor, command, task=about, idempotency=idempotency)
+            return await self._take(actor, command, request=about.of, idempotency=idempotency, kinds=kinds)
+        return await self._take(actor, command, task=about, idempotency=idempotency, kinds=kinds)
 
     async def override(
         self,
@@ -139,15 +142,18 @@ class Requests:
         *,
         kinds: Collection[RequestKind] = EVERY_KIND,
         idempotency: Idempotency | None = None,
+        hides: bool = True,
     ) -> Done:
         """Withdraw a request of one of these kinds.
 
-        Raises: NotPermitted: neither theirs nor `workflow:write`, whether or not it exists;
-            NoSuchRequest, AlreadyClosed, KeyReused.
+        `hides`: whoever may not withdraw others' requests does not learn which there are.
+
+        Raises: NotPermitted: neither theirs nor `workflow:write`; NoSuchRequest, AlreadyClosed, KeyReused.
         """
-        await self._of_kind(actor, request, kinds, WORKFLOW_WRITE)
+        if hides:
+            await self._of_kind(actor, request, kinds, WORKFLOW_WRITE)
         command = do.Cancel(actor.principal, note)
-        return await self._take(actor, command, request=request, idempotency=idempotency)
+        return await self._take(actor, command, request=request, idempotency=idempotency, kinds=kinds)
 
     async def discard(self, actor: Actor, request: UUID) -> Done:
         """Put a request of one's own out of sight. Raises: as `lifecycle.discard`; NoSuchRequest."""
@@ -167,12 +173,24 @@ class Requests:
         return await self._take(actor, command, task=task, idempotency=idempotency)
 
     async def comment(
-        self, actor: Actor, request: UUID, text: str, *, kinds: Collection[RequestKind], idempotency: Idempotency | None
+        self,
+        actor: Actor,
+        request: UUID,
+        text: str,
+        *,
+        kinds: Collection[RequestKind],
+        idempotency: Idempotency | None = None,
+        details: dict[str, Any] | None = None,
+        hides: bool = True,
     ) -> Done:
-        """Say something to all who may read the request. Raises: NotPermitted, NoSuchRequest, KeyReused."""
-        await self._of_kind(actor, request, kinds, WORKFLOW_READ)
-        command = do.Comment(actor.principal, self._new_id(), text)
-        return await self._take(actor, command, request=request, idempotency=idempotency)
+        """Say something to all who may read the request. `details` are the caller's own; `hides`: as for `cancel`.
+
+        Raises: NotPermitted, NoSuchRequest, KeyReused.
+        """
+        if hides:
+            await self._of_kind(actor, request, kinds, WORKFLOW_READ)
+        command = do.Comment(actor.principal, self._new_id(), text, details or {})
+        return await self._take(actor, command, request=request, idempotency=idempotency, kinds=kinds)
 
     async def overrides(self, tenant: UUID, requests: Iterable[Request]) -> dict[UUID, Overridden]:
         """Find how administrators passed a step of requests that are still open: their last word in each.
@@ -193,6 +211,7 @@ class Requests:
         request: UUID | None = None,
         task: UUID | None = None,
         idempotency: Idempotency | None = None,
+        kinds: Collection[RequestKind] | None = None,
     ) -> Done:
         how = actor.how
         done = await self._door.take(
@@ -205,6 +224,7 @@ class Requests:
                 task=task,
                 origin=Origin(how.credential, how.surface, how.address),
                 idempotency=idempotency,
+                kinds=kinds,
             )
         )
         if done.request.status is Outcome.APPROVED and done.request.beneficiary is not None:

@@ -116,16 +116,19 @@ class Search:
             tenant, kinds=ACCESS, status=Outcome.PENDING, limit=limit, offset=offset, after=after
         )
 
-    async def request(self, actor: Actor, id: UUID | str, *, kinds: Collection[RequestKind] = ACCESS) -> Held:
+    async def request(
+        self, actor: Actor, id: UUID | str, *, kinds: Collection[RequestKind] = ACCESS, hides: bool = True
+    ) -> Held:
         """Read one request of these kinds.
 
         Raises:
-            NotPermitted: it is not the caller's to read, or there is none and the caller may not read others'.
-            NoSuchRequest: there is none, told to holders of `workflow:read`.
+            NotPermitted: it is not the caller's to read, or (if it `hides`) there is none and the caller may not
+                read others'.
+            NoSuchRequest: there is none; if it `hides`, told to holders of `workflow:read` alone.
         """
         at = self._clock()
         async with self._db.tx([actor.tenant]) as tx:
-            held, _ = await _readable(tx, actor, id, kinds, at)
+            held, _ = await _readable(tx, actor, id, kinds, at, hides=hides)
         return held
 
     async def instance(self, actor: Actor, id: UUID | str) -> Held:
@@ -177,10 +180,12 @@ def _is_last(found: int, limit: int, offset: int) -> bool:
 
 
 async def _readable(
-    tx: Tx, actor: Actor, id: UUID | str, kinds: Collection[RequestKind], at: datetime
+    tx: Tx, actor: Actor, id: UUID | str, kinds: Collection[RequestKind], at: datetime, *, hides: bool = True
 ) -> tuple[Held, People]:
     """Read a request if the caller may see it. Raises: as `Search.request`."""
     held = await _find(tx, actor.tenant, id, kinds)
+    if held is None and not hides:
+        raise no.NoSuchRequest(id)
     accounts = {actor.principal, *(held.request.askers() if held else ())}
     people = await seen(tx, accounts, (), at)
     reader = people.person(actor.principal)

@@ -39,6 +39,7 @@ class Decide(Struct, frozen=True):
 
     `may_refuse_own`: the surface lets an approver reject what is their own (Fortanix): it only stops things.
     `attached`: JSON of the approver's own, to be kept with the decision.
+    `credential`: of a service that decides, which one.
     """
 
     actor: UUID
@@ -48,6 +49,7 @@ class Decide(Struct, frozen=True):
     proof: Proof | None = None
     may_refuse_own: bool = False
     attached: Any = None
+    credential: UUID | None = None
 
 
 class Override(Struct, frozen=True):
@@ -84,6 +86,7 @@ class Comment(Struct, frozen=True):
     id: UUID
     text: str
     details: dict[str, Any] = {}
+    credential: UUID | None = None
 
 
 class Cancel(Struct, frozen=True):

@@ -75,7 +75,8 @@ class Filing(Struct, frozen=True, omit_defaults=True):
     """What was asked, by whom, for whom: fixed at submission.
 
     `requester` is None only for a generic request about nobody we know. `filed_by` is who made the call.
-    Names are kept as they were, so that history can be shown when an account is gone.
+    Names are kept as they were, so that history can be shown when an account is gone. `filed_with`: of a service,
+    which of its credentials.
     `subject`, `metadata` and `details` are the caller's own, kept and shown as given.
     """
 
@@ -94,6 +95,8 @@ class Filing(Struct, frozen=True, omit_defaults=True):
     time_to_decide_s: int | None = None
     duplicate_key: str | None = None
     action: str | None = None  # What one wants to do with the target; None: have it.
+    filed_with: UUID | None = None
+    broke_glass: bool = False
     is_review: bool = False  # Of an access that break-glass has given already.
     subject: dict[str, Any] | None = None
     metadata: dict[str, Any] = {}
@@ -130,7 +133,7 @@ class Decided(Struct, frozen=True, tag=True, omit_defaults=True):
 
     `human`: the person behind `by`. `on_behalf_of`: whose say a delegate used. `attached`: what the approver sent
     along, kept as it came. `factor`: the credential that was shown as a second factor, and `signed` what it signed,
-    if it is a security key.
+    if it is a security key. `credential`: of a service, the one it came with.
     """
 
     at: datetime
@@ -147,6 +150,7 @@ class Decided(Struct, frozen=True, tag=True, omit_defaults=True):
     attached: Any = None
     factor: UUID | None = None
     signed: Signed | None = None
+    credential: UUID | None = None
 
 
 class Overridden(Struct, frozen=True, tag=True, omit_defaults=True):
@@ -210,6 +214,7 @@ class Commented(Struct, frozen=True, tag=True, omit_defaults=True):
     name: str
     text: str
     details: dict[str, Any] = {}
+    credential: UUID | None = None
 
 
 class Reminded(Struct, frozen=True, tag=True, omit_defaults=True):

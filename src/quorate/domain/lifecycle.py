@@ -39,7 +39,7 @@ from quorate.domain.events import (
 from quorate.domain.evidence import Demand, Proof
 from quorate.domain.history import apply, apply_all, begin
 from quorate.domain.people import People, Person
-from quorate.domain.permissions import REQUEST_FOR_OTHERS, WORKFLOW_READ, WORKFLOW_WRITE, allows
+from quorate.domain.permissions import REQUEST_APPROVE, REQUEST_FOR_OTHERS, WORKFLOW_READ, WORKFLOW_WRITE, allows
 from quorate.domain.requests import Request, StepState, joining, with_stand_in
 from quorate.domain.tally import Verdict, tally
 from quorate.domain.workflows import Joined, Kind, Leaf, OnTimeout
@@ -134,6 +134,8 @@ def may_decide(request: Request, command: do.Decide, people: People) -> routing.
     Raises: as `decide`, but for CommentRequired and EvidenceMissing.
     """
     actor = people.person(command.actor)
+    if not request.walk and not routing.is_own(request, actor, people) and _may(actor.id, REQUEST_APPROVE, people):
+        raise no.AlreadyClosed(request.id, request.status)  # Settled when it was filed, so it had no approvers.
     state = _step_meant(request, command.step)
     stops_own = command.may_refuse_own and command.choice is Choice.REJECT
     say = routing.say(request, state, actor, people, even_own=stops_own)
@@ -257,7 +259,7 @@ def comment(request: Request, command: do.Comment, people: People, *, at: dateti
     actor = people.person(command.actor)
     if not may_read(request, actor, people):
         raise no.NotPermitted(WORKFLOW_READ)
-    return [Commented(at, command.id, actor.id, actor.name, command.text, command.details)]
+    return [Commented(at, command.id, actor.id, actor.name, command.text, command.details, command.credential)]
 
 
 def cancel(request: Request, command: do.Cancel, people: People, *, at: datetime) -> list[Event]:
@@ -479,6 +481,7 @@ def _decision(
         showed_password=showed.password,
         showed_second_factor=showed.second_factor,
         attached=command.attached if isinstance(command, do.Decide) else None,
+        credential=command.credential if isinstance(command, do.Decide) else None,
         **_factor(command.proof, showed),
     )
 
