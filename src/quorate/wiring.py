@@ -16,6 +16,7 @@ from quorate.app.cedar.policies import Policies
 from quorate.app.challenges import Challenges
 from quorate.app.commands import Door
 from quorate.app.credentials import Credentials
+from quorate.app.cursors import Cursors
 from quorate.app.delegations import Delegations
 from quorate.app.directory import Desk
 from quorate.app.evidence import Verifier
@@ -32,6 +33,7 @@ from quorate.app.search import Search
 from quorate.app.services import Services as Programs
 from quorate.app.sessions import Sessions
 from quorate.app.signin import SignIn
+from quorate.app.tenants import Tenants
 from quorate.app.tokens import Tokens
 from quorate.app.verify import Passwords
 from quorate.app.webhooks import Webhooks
@@ -173,6 +175,8 @@ class _Built:
             delegations=Delegations(desk),
             audit=Audit(desk),
             me=lambda actor: me(db, actor, clock),
+            tenants=Tenants(db),
+            cursors=Cursors(seal),
             clock=clock,
         )
 

@@ -45,7 +45,11 @@ KINDS: Final = (
 
 
 class Sought(Struct, frozen=True, kw_only=True):
-    """What is looked for; `before` is excluded. `status`: success or failure."""
+    """What is looked for; `before` is excluded. `status`: success or failure.
+
+    `patterns`: events by what they are recorded as, instead of by `action`; `kinds`: by the kind of their subject,
+    instead of by `resource_type`. `credential`: what was done with this one.
+    """
 
     actor: UUID | None = None
     action: str | None = None
@@ -56,10 +60,16 @@ class Sought(Struct, frozen=True, kw_only=True):
     status: str | None = None
     sort: Sort = "timestamp"
     descending: bool = True
+    patterns: tuple[Pattern, ...] = ()
+    kinds: tuple[str, ...] = ()
+    credential: UUID | None = None
 
 
 class Occurrence(Struct, frozen=True, kw_only=True):
-    """One thing that happened. `actor` None: time, a policy or the operator did it."""
+    """One thing that happened. `actor` None: time, a policy or the operator did it.
+
+    `recorded`: how history has it, with the kind and the id of its subject there. `credential`: of the actor.
+    """
 
     id: str
     action: str
@@ -71,6 +81,32 @@ class Occurrence(Struct, frozen=True, kw_only=True):
     at: datetime
     is_failure: bool
     details: dict[str, Any]
+    recorded: "Recorded"
+    actor_is_service: bool
+    credential: UUID | None
+
+
+class Recorded(Struct, frozen=True):
+    """An event as history has it. `number` is its place among all; `cause` is of what came to its end."""
+
+    kind: str
+    subject: UUID
+    type: str
+    number: int
+    is_access: bool = False
+    status: str | None = None
+    cause: str | None = None
+
+    def fits(self, pattern: Pattern) -> bool:
+        """Say whether a pattern, which names no target, means this event."""
+        return (
+            pattern.kind == self.kind
+            and pattern.type == self.type
+            and pattern.is_access in (None, self.is_access)
+            and pattern.status in (None, self.status)
+            and pattern.cause in (None, self.cause)
+            and (pattern.not_cause is None or pattern.not_cause != self.cause)
+        )
 
 
 class Audit:
@@ -83,6 +119,14 @@ class Audit:
         """Read a page of what happened, and how much there is in all. Raises: NotPermitted."""
         async with self._desk.look(actor, AUDIT_READ) as look:
             return await _page(look.tx, look.tenant, sought, limit, offset)
+
+    async def after(
+        self, actor: Actor, sought: Sought, limit: int, behind: tuple[datetime, int] | None = None
+    ) -> list[Occurrence]:
+        """Read what happened, newest first, from behind the moment and number of the last one. Raises: NotPermitted."""
+        async with self._desk.look(actor, AUDIT_READ) as look:
+            wanted = msgspec.structs.replace(await _wanted(look.tx, look.tenant, sought), behind=behind)
+            return [_told(row) for row in await store.after(look.tx, look.tenant, wanted, limit)]
 
     async def mine(self, actor: Actor, sought: Sought, limit: int, offset: int) -> tuple[list[Occurrence], int]:
         """Read a page of what the caller did."""
@@ -130,10 +174,12 @@ async def _wanted(tx: Tx, tenant: UUID, sought: Sought) -> Wanted:
         ids = [sought.resource]
         if kinds is None or "grant" in kinds:
             ids += await store.grants_of(tx, tenant, sought.resource)
+    patterns = sought.patterns or (None if sought.action is None else _patterns(sought.action))
     return Wanted(
         actor=sought.actor,
-        patterns=None if sought.action is None else _patterns(sought.action),
-        kinds=kinds,
+        credential=sought.credential,
+        patterns=patterns,
+        kinds=sought.kinds or kinds,
         is_access=is_access,
         target=target,
         ids=ids,
@@ -176,6 +222,17 @@ def _told(row: Row) -> Occurrence:
         at=row.at,
         is_failure=row.type in FAILURES,
         details={"surface": row.surface, **details} if row.surface else details,
+        recorded=Recorded(
+            row.kind,
+            row.subject,
+            row.type,
+            row.number,
+            bool(row.is_access),
+            row.body.get("status"),
+            row.body.get("cause"),
+        ),
+        actor_is_service=bool(row.actor_is_service),
+        credential=row.credential,
     )
 
 

@@ -10,6 +10,7 @@ from quorate.app.catalogue import Groups, Resources, Roles
 from quorate.app.cedar.policies import Policies
 from quorate.app.challenges import Challenges
 from quorate.app.credentials import Credentials
+from quorate.app.cursors import Cursors
 from quorate.app.delegations import Delegations
 from quorate.app.grants import Grants
 from quorate.app.keyring import Keyring
@@ -21,6 +22,7 @@ from quorate.app.search import Search
 from quorate.app.services import Services as Programs
 from quorate.app.sessions import Sessions
 from quorate.app.signin import SignIn
+from quorate.app.tenants import Tenants
 from quorate.app.webhooks import Webhooks
 from quorate.app.workflows import Workflows
 
@@ -49,4 +51,6 @@ class UseCases:
     delegations: Delegations
     audit: Audit
     me: Callable[[Actor], Awaitable[Me]]
+    tenants: Tenants
+    cursors: Cursors
     clock: Callable[[], datetime]

@@ -19,11 +19,13 @@ from quorate.domain.grants import Grant, GrantEvent, GrantExpired, GrantRevoked,
 from quorate.domain.messages import grant_fact
 from quorate.domain.people import People
 from quorate.domain.permissions import GRANT_REVOKE, WORKFLOW_READ
-from quorate.store import events, view
+from quorate.domain.requests import Request
+from quorate.store import events, requests, view
 from quorate.store import grants as store
 from quorate.store.database import Database
 from quorate.store.events import Entry
 from quorate.store.grants import Access
+from quorate.store.requests import Key
 from quorate.store.tx import Tx
 
 __all__ = ["Access", "Grants", "end_due", "revoke_all", "revoke_supporting"]
@@ -53,6 +55,40 @@ class Grants:
         async with self._db.tx([actor.tenant]) as tx:
             return await store.page(tx, actor.tenant, holder, state, self._clock(), limit, offset)
 
+    async def after(
+        self,
+        actor: Actor,
+        holder: UUID | None,
+        state: State | None,
+        *,
+        limit: int,
+        place: tuple[datetime, UUID] | None = None,
+    ) -> list[tuple[Grant, Request]]:
+        """List grants as `page` does, each with the request that gave it, from behind the place of the last one."""
+        if not actor.may(WORKFLOW_READ):
+            if holder not in (None, actor.principal):
+                return []
+            holder = actor.principal
+        async with self._db.tx([actor.tenant]) as tx:
+            found = await store.after(tx, actor.tenant, holder, state, self._clock(), place, limit)
+            return await _with_requests(tx, actor.tenant, found)
+
+    async def given_by(self, actor: Actor, requests: Collection[UUID]) -> dict[UUID, Grant]:
+        """Read what requests gave, by request; whether the caller may see these is settled before."""
+        async with self._db.tx([actor.tenant]) as tx:
+            return await store.of_requests(tx, actor.tenant, requests)
+
+    async def read_whole(self, actor: Actor, id: UUID) -> tuple[Grant, Request]:
+        """Read a grant with the request that gave it. Raises: NoSuchGrant; NotPermitted: as `read`."""
+        async with self._db.tx([actor.tenant]) as tx:
+            grant = await store.read(tx, actor.tenant, id)
+            if grant is None:
+                raise no.NoSuchGrant(id)
+            if grant.holder != actor.principal:
+                actor.demand(WORKFLOW_READ)
+            [whole] = await _with_requests(tx, actor.tenant, [grant])
+        return whole
+
     async def read(self, actor: Actor, id: UUID) -> Grant:
         """Raises: NotPermitted: neither theirs nor `workflow:read`, whether or not it exists; NoSuchGrant."""
         async with self._db.tx([actor.tenant]) as tx:
@@ -63,10 +99,12 @@ class Grants:
             raise no.NoSuchGrant(id)
         return grant
 
-    async def revoke(self, actor: Actor, id: UUID, reason: str | None) -> Grant:
+    async def revoke(self, actor: Actor, id: UUID, reason: str | None, *, hides: bool = True) -> Grant:
         """Give a grant back, or take it away.
 
-        Raises: NotPermitted: neither theirs nor `grant:revoke`, whether or not it exists; NoSuchGrant; GrantEnded.
+        `hides`: whoever may not take away others' grants does not learn which there are.
+
+        Raises: NotPermitted: neither theirs nor `grant:revoke`; NoSuchGrant; GrantEnded.
         """
         at = self._clock()
         async with self._db.tx([actor.tenant]) as tx:
@@ -74,7 +112,7 @@ class Grants:
             asked = [(actor.tenant, one) for one in {actor.principal, grant.holder if grant else actor.principal}]
             people = People((await view.read(tx, asked, [], at))[actor.tenant].persons)
             if grant is None:
-                if not people.person(actor.principal).may(GRANT_REVOKE):
+                if hides and not people.person(actor.principal).may(GRANT_REVOKE):
                     raise no.NotPermitted(GRANT_REVOKE)
                 raise no.NoSuchGrant(id)
             revoked = rules.revoke(grant, actor.principal, reason, people, at=at)
@@ -92,6 +130,11 @@ class Grants:
             if user not in seen.persons:
                 raise no.NoSuchUser(user)
             return await store.access(tx, actor.tenant, user, at) if seen.persons[user].active else []
+
+
+async def _with_requests(tx: Tx, tenant: UUID, grants: Sequence[Grant]) -> list[tuple[Grant, Request]]:
+    held = await requests.load(tx, [one.request for one in grants])
+    return [(one, held[Key(tenant, one.request)].request) for one in grants]
 
 
 async def revoke_all(

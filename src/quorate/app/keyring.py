@@ -5,17 +5,18 @@ from datetime import datetime
 from typing import Final, Literal
 from uuid import UUID
 
+import asyncpg
 from msgspec import Struct
 
 from quorate.app.actor import Actor
 from quorate.app.directory import Change, Desk
 from quorate.app.keys import mint, secret_hash
 from quorate.app.people import user_there
-from quorate.app.services import service_there
+from quorate.app.services import ServiceFields, make_service, service_there
 from quorate.domain import refusals as no
-from quorate.domain.permissions import KEY_WRITE
+from quorate.domain.permissions import DIRECTORY_WRITE, KEY_WRITE
 from quorate.domain.refusals import Refusal
-from quorate.store import credentials
+from quorate.store import credentials, signin
 from quorate.store.credentials import StoredCredential
 from quorate.store.people import Principal
 
@@ -85,22 +86,28 @@ class Keyring:
             _, there = await credentials.keys_of(change.tx, change.tenant, holder, 0, 0)
             if there >= MOST:
                 raise TooManyKeys(MOST)
-            id = change.new_id()
-            secret = mint(id)
-            new = StoredCredential(
-                id=id,
-                principal_id=holder,
-                kind="key",
-                name=name,
-                secret_hash=secret_hash(secret),
-                expires_at=expires_at,
-                created_at=change.at,
-            )
-            await credentials.put_credentials(change.tx, change.tenant, [new])
-            until = expires_at.isoformat() if expires_at else None
-            body = {"name": name, f"{kind}Id": str(holder), "expiresAt": until}
-            await change.happened("key", id, "key.created", body, change.at)
-        return Made(_key(new), secret)
+            return await _make(change, kind, holder, name, expires_at)
+
+    async def create_with_service(self, actor: Actor, name: str, permissions: tuple[str, ...]) -> Made:
+        """Make a service that belongs to the person who makes it, and a key of it, both of this name, or neither.
+
+        Raises: NotPermitted, GivesMore, DuplicateName.
+        """
+        try:
+            async with self._desk.change(actor, DIRECTORY_WRITE) as change:
+                change.demand(KEY_WRITE)
+                owner = change.acting.owner if change.acting.is_service else change.acting.id
+                fields = ServiceFields(name=name, owner_id=owner, permissions=permissions)
+                service = await make_service(change, fields)
+                return await _make(change, "service", service.id, name, None)
+        except asyncpg.UniqueViolationError:
+            raise no.DuplicateName(name) from None
+
+    async def holder(self, actor: Actor, key: UUID) -> UUID | None:
+        """Name the account whose credential this is, or was."""
+        async with self._desk.db.tx({actor.tenant}) as tx:
+            found = await signin.credential(tx, actor.tenant, key)
+        return found.principal if found else None
 
     async def revoke(self, actor: Actor, kind: Kind, holder: UUID, id: UUID) -> None:
         """End a key for good.
@@ -118,6 +125,25 @@ class Keyring:
             await credentials.revoke_credentials(change.tx, change.tenant, [id], change.at)
             body = {"name": found.name, f"{kind}Id": str(holder)}
             await change.happened("key", id, "key.revoked", body, change.at)
+
+
+async def _make(change: Change, kind: Kind, holder: UUID, name: str, expires_at: datetime | None) -> Made:
+    id = change.new_id()
+    secret = mint(id)
+    new = StoredCredential(
+        id=id,
+        principal_id=holder,
+        kind="key",
+        name=name,
+        secret_hash=secret_hash(secret),
+        expires_at=expires_at,
+        created_at=change.at,
+    )
+    await credentials.put_credentials(change.tx, change.tenant, [new])
+    until = expires_at.isoformat() if expires_at else None
+    body = {"name": name, f"{kind}Id": str(holder), "expiresAt": until}
+    await change.happened("key", id, "key.created", body, change.at)
+    return Made(_key(new), secret)
 
 
 async def _holder(look: Change, kind: Kind, id: UUID) -> Principal:

@@ -45,16 +45,9 @@ class Services:
 
     async def create(self, actor: Actor, fields: ServiceFields) -> Principal:
         """Raises: NotPermitted, GivesMore, BadReference, DuplicateName."""
-        id = self._desk.new_id()
         try:
             async with self._desk.change(actor, DIRECTORY_WRITE) as change:
-                blank = Principal(id=id, kind="service", name="", created_at=change.at, updated_at=change.at)
-                new = replace(blank, **said(fields))
-                change.demand_holding(new.permissions)
-                await _guard(change, blank, new)
-                await people.put_principals(change.tx, change.tenant, [new])
-                await change.happened("service", id, "service.created", _shown(new), change.at)
-                return await service_there(change, id)
+                return await make_service(change, fields)
         except asyncpg.UniqueViolationError:
             raise no.DuplicateName(str(fields.name)) from None
 
@@ -107,6 +100,18 @@ class Services:
             await members.remove_everywhere(change.tx, change.tenant, id)
             await end_account(change, id, "the service was deleted")
             await change.happened("service", id, "service.deleted", {"name": now.name}, at)
+
+
+async def make_service(change: Change, fields: ServiceFields) -> Principal:
+    """Make a service within a change. Raises: GivesMore, BadReference."""
+    id = change.new_id()
+    blank = Principal(id=id, kind="service", name="", created_at=change.at, updated_at=change.at)
+    new = replace(blank, **said(fields))
+    change.demand_holding(new.permissions)
+    await _guard(change, blank, new)
+    await people.put_principals(change.tx, change.tenant, [new])
+    await change.happened("service", id, "service.created", _shown(new), change.at)
+    return await service_there(change, id)
 
 
 async def service_there(look: Change, id: UUID) -> Principal:

@@ -8,9 +8,10 @@ import msgspec
 from msgspec import Struct
 
 from quorate.app.definitions import read_leaves
-from quorate.domain.breakglass import GlassRules
+from quorate.domain.breakglass import AWS_TYPES, GlassRules
 from quorate.domain.messages import Subscription
 from quorate.domain.workflows import Leaf
+from quorate.store.database import Database
 from quorate.store.tx import Tx
 
 USUAL_S: Final = 3600
@@ -42,6 +43,33 @@ async def rules(tx: Tx) -> dict[UUID, Rules]:
     )
     known = {row["id"]: _rules(row["settings"], row["webhooks"]) for row in rows}
     return {tenant: Rules() for tenant in tx.tenants} | known
+
+
+class Naming(Struct, frozen=True):
+    """How a tenant names resources from outside: their types beside the six of AWS, and whether ids must look right."""
+
+    types: tuple[str, ...] = AWS_TYPES
+    is_strict: bool = False
+
+
+class Tenants:
+    """What anybody signed in may know of their tenant's settings."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def naming(self, tenant: UUID) -> Naming:
+        """Read how the tenant names resources."""
+        async with self._db.tx([tenant]) as tx:
+            row = await tx.one("SELECT settings FROM tenant WHERE id = ANY ($1)", [tenant])
+        return _naming(row["settings"]) if row else Naming()
+
+
+@lru_cache(maxsize=1024)
+def _naming(settings: bytes) -> Naming:
+    said = msgspec.json.decode(settings).get("jitsudo") or {}
+    types = dict.fromkeys((*AWS_TYPES, *(said.get("resourceTypes") or ())))
+    return Naming(tuple(types), said.get("strictIds") is True)
 
 
 @lru_cache(maxsize=1024)

@@ -12,7 +12,7 @@ from quorate.store.tx import Tx
 
 
 class Pattern(Struct, frozen=True):
-    """Rows of one kind and type; of requests also whether they are for access, and as what they were closed.
+    """Rows of one kind and type; of requests also whether they are for access, and as what and why they were closed.
 
     `target` is the kind of thing a grant is of. What is None does not matter.
     """
@@ -22,12 +22,15 @@ class Pattern(Struct, frozen=True):
     is_access: bool | None = None
     status: str | None = None
     target: str | None = None
+    cause: str | None = None
+    not_cause: str | None = None
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
     """Which rows are looked for. What is None does not matter.
 
-    `patterns`: any of these; `subjects`: of any of these kinds, and with any of these ids.
+    `patterns`: any of these; `subjects`: of any of these kinds, and with any of these ids. `behind`: older than the
+    row of this moment and number.
     """
 
     actor: UUID | None = None
@@ -39,6 +42,8 @@ class Wanted(Struct, frozen=True, kw_only=True):
     since: datetime | None = None
     before: datetime | None = None
     is_failure: bool | None = None
+    credential: UUID | None = None
+    behind: tuple[datetime, int] | None = None
 
 
 class Row(Struct, frozen=True, kw_only=True):
@@ -46,12 +51,15 @@ class Row(Struct, frozen=True, kw_only=True):
 
     command: UUID
     place: int
+    number: int
     kind: str
     subject: UUID
     at: datetime
     type: str
     actor: UUID | None
     actor_email: str | None
+    actor_is_service: bool | None
+    credential: UUID | None
     address: str | None
     surface: str | None
     body: dict[str, Any]
@@ -90,6 +98,19 @@ async def page(
     total = await tx.one(f"SELECT count(*) AS total FROM {_FROM} WHERE e.tenant_id = $1 AND {found}", *values)
     assert total is not None, "an aggregate always has a row"
     return [_row(dict(row)) for row in rows], total["total"]
+
+
+async def after(tx: Tx, tenant: UUID, wanted: Wanted, limit: int) -> list[Row]:
+    """Read events, newest first, without counting them; `wanted.behind` says where the page before ended."""
+    values: list[Any] = [tenant]
+    found = _found(wanted, values)
+    rows = await tx.all(
+        f"SELECT {_COLUMNS} FROM {_FROM} WHERE e.tenant_id = $1 AND {found} ORDER BY e.at DESC, e.id DESC"
+        f" LIMIT ${len(values) + 1}",
+        *values,
+        limit,
+    )
+    return [_row(dict(row)) for row in rows]
 
 
 async def read(tx: Tx, tenant: UUID, command: UUID, place: int) -> Row | None:
@@ -131,6 +152,10 @@ def _found(wanted: Wanted, values: list[Any]) -> str:
             "(e.subject_kind <> 'grant' OR t.target = {})",
             wanted.target,
         )
+    if wanted.credential is not None:
+        add("e.credential_id = {}", wanted.credential)
+    if wanted.behind is not None:
+        add("(e.at, e.id) < ({}, {})", *wanted.behind)
     if wanted.since is not None:
         add("e.at >= {}", wanted.since)
     if wanted.before is not None:
@@ -141,17 +166,21 @@ def _found(wanted: Wanted, values: list[Any]) -> str:
         add("e.type = ANY ({}::text[])", [one.type for one in wanted.patterns])
         add(
             """EXISTS (
-                SELECT FROM unnest({}::text[], {}::text[], {}::bool[], {}::text[], {}::text[])
-                         AS w (kind, type, is_access, status, target)
+                SELECT FROM unnest({}::text[], {}::text[], {}::bool[], {}::text[], {}::text[], {}::text[], {}::text[])
+                         AS w (kind, type, is_access, status, target, cause, not_cause)
                  WHERE w.type = e.type AND (w.kind IS NULL OR w.kind = e.subject_kind)
                    AND (w.is_access IS NULL OR w.is_access = (r.kind = 'access'))
                    AND (w.status IS NULL OR w.status = e.body ->> 'status')
+                   AND (w.cause IS NULL OR w.cause = e.body ->> 'cause')
+                   AND (w.not_cause IS NULL OR w.not_cause IS DISTINCT FROM e.body ->> 'cause')
                    AND (w.target IS NULL OR w.target = t.target))""",
             [one.kind for one in wanted.patterns],
             [one.type for one in wanted.patterns],
             [one.is_access for one in wanted.patterns],
             [one.status for one in wanted.patterns],
             [one.target for one in wanted.patterns],
+            [one.cause for one in wanted.patterns],
+            [one.not_cause for one in wanted.patterns],
         )
     return " AND ".join(parts)
 
@@ -162,8 +191,10 @@ def _row(values: dict[str, Any]) -> Row:
 
 
 _COLUMNS = """
-    e.command_id AS command, e.command_seq AS place, e.subject_kind AS kind, e.subject_id AS subject, e.at, e.type,
-    e.actor_id AS actor, p.email AS actor_email, e.address, e.surface, e.body, r.kind = 'access' AS is_access,
+    e.command_id AS command, e.command_seq AS place, e.id AS number,
+    e.subject_kind AS kind, e.subject_id AS subject, e.at, e.type,
+    e.actor_id AS actor, p.email AS actor_email, p.kind = 'service' AS actor_is_service,
+    e.credential_id AS credential, e.address, e.surface, e.body, r.kind = 'access' AS is_access,
     r.route #>> ARRAY['steps', e.body ->> 'step', 'order'] AS step,
     t.target, t.target_id, t.target_name, t.holder, t.request
 """

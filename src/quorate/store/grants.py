@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from asyncpg import Record
@@ -17,6 +18,15 @@ _COLUMNS = (
     "tenant_id, id, request_id, principal_id, target_type, target_id, target_name, starts_at, ends_at, revoked_at,"
     " revoked_by, reason, told_at, version"
 )
+
+
+_IN_STATE: Final = {
+    None: "$3::timestamptz IS NOT NULL",
+    State.ACTIVE: "revoked_at IS NULL AND (ends_at IS NULL OR ends_at > $3)",
+    State.EXPIRED: "revoked_at IS NULL AND ends_at <= $3",
+    State.REVOKED: "revoked_at IS NOT NULL AND $3::timestamptz IS NOT NULL",
+}
+"""The state of a grant at the moment `$3`."""
 
 
 class Access(Struct, frozen=True):
@@ -149,13 +159,7 @@ async def page(
     tx: Tx, tenant: UUID, holder: UUID | None, state: State | None, at: datetime, limit: int, offset: int
 ) -> tuple[list[Grant], int]:
     """List grants, newest first, and how many there are: of one account or of all, in one state or any."""
-    live = "revoked_at IS NULL AND (ends_at IS NULL OR ends_at > $3)"
-    only = {
-        None: "$3::timestamptz IS NOT NULL",
-        State.ACTIVE: live,
-        State.EXPIRED: "revoked_at IS NULL AND ends_at <= $3",
-        State.REVOKED: "revoked_at IS NOT NULL AND $3::timestamptz IS NOT NULL",
-    }[state]
+    only = _IN_STATE[state]
     rows = await tx.all(
         f"""
         SELECT {_COLUMNS}
@@ -182,6 +186,42 @@ async def page(
     )
     assert total is not None, "an aggregate always has a row"
     return [_grant(row) for row in rows], total["total"]
+
+
+async def after(
+    tx: Tx,
+    tenant: UUID,
+    holder: UUID | None,
+    state: State | None,
+    at: datetime,
+    place: tuple[datetime, UUID] | None,
+    limit: int,
+) -> list[Grant]:
+    """List grants, newest first, from behind a place: when the last one of the page before began, and its id."""
+    behind = "(starts_at, id) < ($5, $6)" if place else "$5::timestamptz IS NULL AND $6::uuid IS NULL"
+    rows = await tx.all(
+        f"""
+        SELECT {_COLUMNS}
+          FROM access_grant
+         WHERE tenant_id = $1 AND ($2::uuid IS NULL OR principal_id = $2) AND {_IN_STATE[state]} AND {behind}
+         ORDER BY starts_at DESC, id DESC
+         LIMIT $4
+        """,
+        tenant,
+        holder,
+        at,
+        limit,
+        *(place or (None, None)),
+    )
+    return [_grant(row) for row in rows]
+
+
+async def of_requests(tx: Tx, tenant: UUID, requests: Collection[UUID]) -> dict[UUID, Grant]:
+    """Read what these requests gave, by request."""
+    rows = await tx.all(
+        f"SELECT {_COLUMNS} FROM access_grant WHERE tenant_id = $1 AND request_id = ANY ($2)", tenant, list(requests)
+    )
+    return {row["request_id"]: _grant(row) for row in rows}
 
 
 async def access(tx: Tx, tenant: UUID, holder: UUID, at: datetime) -> list[Access]:

@@ -105,7 +105,7 @@ def schema_text(vocabulary: Vocabulary, actions: Collection[str] = ACTIONS) -> s
         f"entity {one} in [Resource, AwsOrganizationalUnit] = {{{_THING}}} tags String;\n"
         for one in _types(vocabulary.types).values()
     )
-    names = ", ".join(_quoted(action) for action in actions)
+    names = ", ".join(quoted(action) for action in actions)
     applies = f"appliesTo {{principal: [User, Service], resource: [{', '.join(things)}], context: Asked}}"
     return f"{_ENTITIES}{types}action {names} {applies};\n"
 
@@ -132,7 +132,7 @@ def _actions(named: Collection[tuple[str, str]]) -> set[str]:
     return {id for type, id in named if type == "Action"}
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     """Write a text as Cedar does; its escapes are not those of JSON."""
     plain = (one if one.isprintable() and one not in '"\\' else f"\\u{{{ord(one):x}}}" for one in text)
     return f'"{"".join(plain)}"'
