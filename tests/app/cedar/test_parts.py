@@ -13,7 +13,8 @@ RULES = [
         Parts(Effect.FORBID, GROUP, Part("eq", ids=("read",)), ACCOUNT),
     ),
     (
-        """permit(principal == User::"a \\"b\\" \\\\", action in [Action::"read", Action::"write"], resource is AwsS3Bucket)
+        """permit(principal == User::"a \\"b\\" \\\\", action in [Action::"read", Action::"write"],
+                  resource is AwsS3Bucket)
            when { context.reason == ");" } unless { context.hour > 18 };""",
         Parts(
             Effect.PERMIT,
@@ -25,7 +26,8 @@ RULES = [
     ),
     (
         """@notice("Say \\"please\\"")
-           permit(principal is User in Group::"ops", action, resource is AwsAccount in AwsOrganizationalUnit::"ou-1");""",
+           permit(principal is User in Group::"ops", action,
+                  resource is AwsAccount in AwsOrganizationalUnit::"ou-1");""",
         Parts(
             Effect.PERMIT,
             Part("is_in", "User", 'Group::"ops"'),
