@@ -45,6 +45,7 @@ from quorate.surfaces.http import oauth
 from quorate.surfaces.http.origin import Check, Origin
 from quorate.surfaces.http.peer import Peers
 from quorate.surfaces.http.surface import Surface
+from quorate.surfaces.jitsudo import routes as jitsudo
 from quorate.surfaces.native import api as native
 
 log = logging.getLogger(__name__)
@@ -56,7 +57,10 @@ MOST_SKEW_S = 1.0
 Loop: TypeAlias = Callable[[], Awaitable[None]]
 """Work that goes on beside the server until it is cancelled."""
 
-SURFACES: Final[Mapping[str, Callable[[UseCases], Surface[Any]]]] = {"native": native.surface}
+SURFACES: Final[Mapping[str, Callable[[UseCases], Surface[Any]]]] = {
+    "native": native.surface,
+    "jitsudo": jitsudo.surface,
+}
 """Every face there is, by the name it goes by in the settings and at `/openapi/<name>.json`."""
 
 

@@ -21,6 +21,8 @@ from quorate.store import audit as store
 from quorate.store.audit import FAILURES, Pattern, Row, Wanted
 from quorate.store.tx import Tx
 
+__all__ = ["KINDS", "Audit", "Occurrence", "Pattern", "Recorded", "Sort", "Sought", "actions"]
+
 Sort = Literal["timestamp", "action", "resourceType", "userId"]
 
 _SORTS: Final = {"timestamp": "at", "action": "type", "resourceType": "subject_kind", "userId": "actor_id"}

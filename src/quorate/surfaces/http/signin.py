@@ -63,3 +63,32 @@ def named_tenant(http: Http[Any], header: str = "X-Tenant-ID") -> UUID | None:
         return UUID(text)
     except ValueError:
         raise BadInput.at(header, "must be one UUID") from None
+
+
+async def by_key_or_bearer(http: Http[Any], surface: str, *, key: str, tenant: str = "X-Tenant-ID") -> Actor:
+    """Sign in by `Authorization: Bearer`, by a header that carries an API key, or by both, which must both be good.
+
+    Where both are there, the bearer credential says who calls. The tenant header must be there.
+
+    Raises:
+        NotSignedIn: before all else: neither is there, or one of them is not good.
+        BadInput: the tenant header is missing or no UUID.
+        OtherTenant: a credential belongs to another tenant than it names.
+    """
+    services: HasCredentials = http.services
+    given = [bearer(http)] if "authorization" in http.headers else []
+    keys = http.headers.getlist(key)
+    if len(keys) > 1 or not (given or keys):
+        raise NotSignedIn
+    for text in keys:
+        plain = text.strip()
+        if not plain.isascii() or not 0 < len(plain) <= LONGEST_CREDENTIAL:
+            raise NotSignedIn
+        given.append(plain)
+    actors = [await services.credentials.actor(one, surface=surface, address=http.address) for one in given]
+    named = named_tenant(http, tenant)
+    if named is None:
+        raise BadInput.at(tenant, "is required")
+    if any(actor.tenant != named for actor in actors):
+        raise OtherTenant
+    return actors[0]

@@ -1,0 +1,1 @@
+"""JITSudo's API. See SOURCES.md."""
