@@ -165,7 +165,7 @@ class NewKey(Struct, frozen=True):
     """An API key to make, and what it may do."""
 
     name: Word
-    permissions: Annotated[list[Word], Meta(max_length=50)] = [REQUEST_APPROVE]
+    permissions: Annotated[tuple[Word, ...], Meta(max_length=50)] = (REQUEST_APPROVE,)
 
 
 class Listing(Struct, frozen=True, kw_only=True):

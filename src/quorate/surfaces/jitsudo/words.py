@@ -146,6 +146,9 @@ FACES: Final[Mapping[type[Problem] | type[Refusal], Face]] = {
     no.GivesMore: _forbidden(lambda lacks: f"Nobody gives a permission they do not hold: {lacks.permission}"),
     no.OverrideForbidden: _forbidden("No administrator may pass this step"),
     no.EvidenceMissing: _forbidden("Approving this needs a password or a second factor, which cannot be given here"),
+    no.EvidenceWrong: _forbidden("The evidence that came with this approval is wrong"),
+    no.LockedOut: Face(429, "rate_limited", "Too many wrong tries in a row; nothing counts for a while"),
+    no.CannotChallenge: _conflict("There is nothing to sign with"),
     no.BreakGlassForbidden: _forbidden(lambda shut: f"The glass may not be broken: {_SHUT.get(shut.why, shut.why)}"),
     no.DeniedByPolicy: Face(
         403,
