@@ -131,29 +131,6 @@ class Search:
             held, _ = await _readable(tx, actor, id, kinds, at, hides=hides)
         return held
 
-    async def visible(
-        self,
-        actor: Actor,
-        *,
-        kinds: Collection[RequestKind] = ACCESS,
-        status: Outcome | None = None,
-        requester: UUID | None = None,
-        limit: int,
-        after: Place | None = None,
-    ) -> list[Held]:
-        """List the requests that the caller may see, newest first: all with `workflow:read`, else those that are by or
-        for them and those they can decide now. Nothing is counted. `after` is the place of the last one of the page
-        before.
-        """
-        at = self._clock()
-        only = Filter(frozenset(kind.value for kind in kinds), status.value if status else None, requester)
-        async with self._db.tx([actor.tenant]) as tx:
-            if actor.may(WORKFLOW_READ):
-                return await search.requests(tx, actor.tenant, only, at, limit=limit, after=after)
-            ways = await _ways(tx, actor, at)
-            own = {actor.principal, *await search.of_human(tx, actor.tenant, actor.principal)}
-            return await search.visible(tx, actor.tenant, ways, own, only, at, limit=limit, after=after)
-
     async def by_ids(self, tenant: UUID, ids: Collection[UUID]) -> list[Held]:
         """Read requests, those that are there; whether the caller may see them is settled before."""
         async with self._db.tx([tenant]) as tx:

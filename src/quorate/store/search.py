@@ -165,55 +165,6 @@ async def requests(
     return [held(row) for row in rows]
 
 
-async def visible(
-    tx: Tx,
-    tenant: UUID,
-    ways: Sequence[Way],
-    own: Collection[UUID],
-    only: Filter,
-    at: datetime,
-    *,
-    limit: int,
-    after: Place | None = None,
-) -> list[Held]:
-    """Read requests by or for these accounts, and those whose open task is somebody's in one of these ways."""
-    bound = _Bound(tenant, at)
-    whose = bound(list(own), "uuid[]")
-    mine = " OR ".join(f"(key = ANY ({bound(list(way.keys), 'text[]')}) AND {_is_open_to(way, bound)})" for way in ways)
-    place = f" AND (created_at, id) < {bound.place(after)}" if after else ""
-    status = f"({_status(only, bound)} OR {_IS_OVERDUE})" if only.status == "expired" else _status(only, bound)
-    rows = await tx.all(
-        f"""
-        {_overdue(bound)}
-        SELECT {COLUMNS}
-          FROM request
-         WHERE tenant_id = $1 AND {status} {_rest(only, bound)} {place}
-           AND (requester_id = ANY ({whose}) OR beneficiary_id = ANY ({whose}) OR id IN (
-                SELECT request_id FROM task WHERE tenant_id = $1 AND id IN (
-                       SELECT task_id FROM inbox WHERE tenant_id = $1 AND ({mine or "false"}))))
-         {_NEWEST_FIRST}
-         LIMIT {bound(limit, "bigint")}
-        """,
-        *bound.values,
-    )
-    return [held(row) for row in rows]
-
-
-async def of_human(tx: Tx, tenant: UUID, account: UUID) -> list[UUID]:
-    """Name the accounts behind which the same human being stands as behind this one."""
-    rows = await tx.all(
-        """
-        SELECT p.id
-          FROM principal me JOIN principal p ON p.tenant_id = me.tenant_id
-               AND (p.id = coalesce(me.owner_id, me.id) OR p.owner_id = coalesce(me.owner_id, me.id))
-         WHERE me.tenant_id = $1 AND me.id = $2
-        """,
-        tenant,
-        account,
-    )
-    return [row["id"] for row in rows]
-
-
 async def count(tx: Tx, tenant: UUID, only: Filter, at: datetime) -> int:
     """Count the requests of a list."""
     bound = Bound(tenant, at)

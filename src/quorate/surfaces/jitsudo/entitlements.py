@@ -11,7 +11,10 @@ from starlette.responses import Response
 
 from quorate.app.cedar.policies import Asked
 from quorate.app.filing import AskAccess
+from quorate.app.listing import Wanted
+from quorate.app.requests import ACCESS
 from quorate.domain import refusals as no
+from quorate.domain.conditions import Of, Party
 from quorate.domain.events import Outcome
 from quorate.domain.grants import Grant, State, lasting
 from quorate.domain.policy import Outcome as Verdicts
@@ -114,7 +117,8 @@ async def _known(http: Call, one: Entitlement) -> tuple[Request, Grant | None, C
     for grant, given_by in await cases.grants.after(http.actor, me, State.ACTIVE, limit=MOST):
         if _is_about(given_by, one):
             return given_by, grant, "none"
-    for held in await cases.search.visible(http.actor, status=Outcome.PENDING, requester=me, limit=MOST):
+    mine = Wanted(of=(Of(Party.REQUESTER),), kinds=ACCESS, statuses={Outcome.PENDING}, limit=MOST)
+    for held in (await cases.listing.page(http.actor, mine)).items:
         if _is_about(held.request, one):
             return held.request, None, "none"
     return None

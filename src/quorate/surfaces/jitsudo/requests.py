@@ -1,15 +1,18 @@
 """Requests and what is said about them. Source: JITSudo contract b.3, b.5; (d) 2, 5–7, 11, 13–17, 20–25, 28–36."""
 
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from starlette.responses import Response
 
 from quorate.app.filing import AskAccess, Terms
+from quorate.app.listing import Wanted
 from quorate.app.requests import OpenStep, Past
+from quorate.domain.conditions import Compare, Every, Field, Of, Party, Says, Some
 from quorate.domain.events import Choice, Commented
 from quorate.domain.grants import lasting
+from quorate.domain.permissions import WORKFLOW_READ
 from quorate.surfaces.http.answering import answer
 from quorate.surfaces.http.reading import body, query
 from quorate.surfaces.jitsudo import shown
@@ -27,6 +30,8 @@ from quorate.surfaces.jitsudo.reading import (
 )
 from quorate.surfaces.jitsudo.services import Call
 
+MINE: Final = Some((Of(Party.REQUESTER), Of(Party.BENEFICIARY), Of(Party.CAN_DECIDE)))
+NOBODY: Final = UUID(int=0)
 TERMS: Final = Terms(built_in_step=True, needs_permit=True, must_end=True, any_resource=True)
 
 
@@ -56,25 +61,29 @@ async def list_all(http: Call) -> Response:
     wanted = query(http, RequestListing)
     of = f"requests {wanted.status} {wanted.requester_id}"
     after = place(http, wanted, of, datetime, UUID)
-    requester = await account(http, wanted.requester_id) if wanted.requester_id else None
+    requester = (await account(http, wanted.requester_id) or NOBODY) if wanted.requester_id else None
 
-    found = (
-        []
-        if wanted.requester_id and requester is None
-        else await http.services.search.visible(
-            http.actor, status=wanted.outcome, requester=requester, limit=wanted.limit + 1, after=after
-        )
+    found = await http.services.listing.page(
+        http.actor,
+        Wanted(
+            **_seen_by(http, requester),
+            kinds=ACCESS,
+            statuses={wanted.outcome} if wanted.outcome else None,
+            limit=wanted.limit,
+            after=after,
+        ),
     )
 
-    at = http.services.clock()
-    return listed(
-        http,
-        wanted,
-        of,
-        found,
-        lambda one: (one.request.created_at, one.request.id),
-        lambda one: shown.request(one.request, at),
-    )
+    next_one = http.services.cursors.give(http.actor, of, *found.after) if found.after else None
+    return answer(shown.Listed([shown.request(one.request, found.at) for one in found.items], next_one, bool(next_one)))
+
+
+def _seen_by(http: Call, requester: UUID | None) -> dict[str, Any]:
+    """Narrow a list down to what the caller may see: all with `workflow:read`, else what is in `MINE`. (d) 32."""
+    if http.actor.may(WORKFLOW_READ):
+        return {"of": (Of(Party.REQUESTER, requester),) if requester else ()}
+    theirs = (Says(Field.REQUESTER, Compare.EQUAL, (str(requester),)),) if requester else ()
+    return {"of": (Of(Party.INVOLVED),), "where": Every((MINE, *theirs))}
 
 
 async def read(http: Call) -> Response:
