@@ -1,0 +1,171 @@
+"""The measuring run in small: every operation for a moment, beside the limit. It fails on errors, never on a time."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import pytest
+from bench.calls import OPERATIONS, Bench, askings
+from bench.client import call
+from bench.everything import filled, measure_limit
+from bench.report import Report
+from bench.server import Postgres
+from bench.world import BIG, SHARED, Who, tenant_id
+
+from bench import client, everything, limit, world
+from quorate.store import requests as store
+from quorate.store.database import Database
+from tests.domain.seen import SEEN
+from tests.programs import needs
+
+SMALL = world.Sizes(big_crowd=50, crowd=20, things=100)
+HISTORY, INBOX = 300, 3
+
+pytestmark = needs("postgresql-15")
+
+
+@pytest.fixture(scope="module")
+async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[Postgres, Bench]]:
+    place = tmp_path_factory.mktemp("bench")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(world, "SIZES", SMALL)
+        patch.setattr(everything, "INBOX", INBOX)
+        async with filled(place, HISTORY) as found:
+            yield found
+
+
+async def test_every_operation_is_answered_and_the_database_has_as_many(running: tuple[Postgres, Bench]) -> None:
+    postgres, bench = running
+    report = Report.begun()
+    for operation in limit.OPERATIONS:
+        report.limits.append(await measure_limit(bench, postgres, operation, tenants=20, clients=8, seconds=1))
+    for operation in OPERATIONS:
+        one = await bench.measure(operation, tenants=20, connections=16, seconds=0.4, warm=0.1)
+        report.calls.append(one)
+        ratio = report.ratio(one)
+        SEEN.append(f"bench: {operation} {one.per_second:,.0f}/s" + (f", {ratio:.2f} × the limit" if ratio else ""))
+
+    assert not report.errors
+    assert all(one.operations > 0 for one in report.calls)
+    assert all(f"| {operation} |" in report.markdown() for operation in OPERATIONS)
+
+
+async def test_one_tenant_is_called_at_a_steady_rate(running: tuple[Postgres, Bench]) -> None:
+    _, bench = running
+
+    one = await bench.measure("decide", tenants=1, connections=8, seconds=0.5, warm=0, rate=40)
+
+    assert not one.errors
+    assert one.operations == 20
+
+
+async def test_without_a_compiler_a_client_in_python_does_the_same(
+    running: tuple[Postgres, Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, bench = running
+    monkeypatch.setattr("shutil.which", lambda _: None)
+    assert client.program()[-1].endswith("slow_client.py")
+
+    one = await bench.measure("cycle", tenants=20, connections=4, seconds=0.4, warm=0.1)
+
+    assert not one.errors
+    assert one.operations > 0
+
+
+async def test_the_bench_notices_what_is_refused(running: tuple[Postgres, Bench]) -> None:
+    _, bench = running
+    key = Who(BIG, "member").key
+    chains = [[call("GET", "/api/v1/users/me", "qk_nobody")], [call("GET", "/api/v1/users/me", key)]]
+
+    found = await client.drive(bench.server.address, chains, connections=1, seconds=5, warm=0)
+
+    assert (found.done, found.refused, found.statuses) == (1, 1, {"200": 1, "401": 1})
+    assert not found.is_clean
+
+
+async def test_the_limit_writes_the_rows_that_ours_writes(running: tuple[Postgres, Bench]) -> None:
+    _, bench = running
+    tenant, [(who, asking)] = SHARED[0], await askings(bench, SHARED[:1], 1, "by-group")
+    member = Who(tenant, "member")
+    found = await client.drive(bench.server.address, [[asking]], connections=1, seconds=5, warm=0)
+    assert found.is_clean
+    ours = await bench.db.fetchval(
+        "SELECT id FROM request WHERE tenant_id = $1 AND requester_id = $2 ORDER BY created_at DESC LIMIT 1",
+        tenant_id(tenant),
+        who.id,
+    )
+    task = await bench.db.fetchval(
+        "SELECT id FROM task WHERE tenant_id = $1 AND request_id = $2", tenant_id(tenant), ours
+    )
+    asker, thing = world.asked(tenant, "by-group", await bench.fill.numbers(f"asked {tenant}", 1))
+    theirs_task = await bench.db.fetchval("SELECT bench.ask($1, $2, $3)", tenant_id(tenant), asker.id, thing)
+    theirs = await bench.db.fetchval(
+        "SELECT request_id FROM task WHERE tenant_id = $1 AND id = $2", tenant_id(tenant), theirs_task
+    )
+
+    assert await _shape(bench, tenant, theirs) == await _shape(bench, tenant, ours)
+
+    body = {"decision": "approve", "note": "Checked with the owner"}
+    decision = call("POST", f"/api/v1/approvals/{task}/decide", member.key, body)
+    found = await client.drive(bench.server.address, [[decision]], connections=1, seconds=5, warm=0)
+    assert found.is_clean
+    await bench.db.execute("SELECT bench.decide($1, $2, $3)", tenant_id(tenant), theirs_task, member.id)
+
+    shapes = await _shape(bench, tenant, theirs), await _shape(bench, tenant, ours)
+    assert shapes[0] == shapes[1]
+    assert set(shapes[0]) >= {"request", "task", "event", "access_grant", "timer"}
+
+
+async def test_what_fills_the_tables_is_read_like_any_request(running: tuple[Postgres, Bench]) -> None:
+    postgres, bench = running
+    rows = await bench.db.fetch(
+        "SELECT tenant_id, id, version FROM request WHERE tenant_id = ANY ($1)", [tenant_id(one) for one in SHARED]
+    )
+    database = Database(postgres.dsn, role=None)
+    await database.open()
+    async with database.tx([tenant_id(one) for one in SHARED]) as tx:
+        held = await store.load(tx, [row["id"] for row in rows])
+    await database.close()
+
+    assert len(held) == len(rows) > HISTORY / 4
+    assert bench.fill.events_a_request >= 10
+    counted = await bench.db.fetch("SELECT tenant_id, sum(delta) AS many FROM request_count GROUP BY tenant_id")
+    there = await bench.db.fetch("SELECT tenant_id, count(*) AS many FROM request GROUP BY tenant_id")
+    assert dict(map(tuple, counted)) == dict(map(tuple, there))
+
+
+async def _shape(bench: Bench, tenant: str, request: UUID) -> dict[str, list[Any]]:
+    """Say what stands in every table because of a request: which columns are set, what keys JSON has."""
+    known = {str(request)}
+    names = await bench.db.fetch("SELECT id FROM access_grant WHERE request_id = $1", request)
+    names += await bench.db.fetch("SELECT id FROM task WHERE request_id = $1", request)
+    known |= {str(row["id"]) for row in names}
+    found: dict[str, list[Any]] = {}
+    tables = await bench.db.fetch(
+        "SELECT DISTINCT table_name AS name FROM information_schema.columns JOIN information_schema.tables"
+        " USING (table_schema, table_name) WHERE table_schema = 'public' AND column_name = 'tenant_id'"
+        " AND table_type = 'BASE TABLE'"
+    )
+    for table in tables:
+        rows = await bench.db.fetch(
+            f"SELECT to_jsonb(t) AS row FROM {table['name']} t WHERE tenant_id = $1", tenant_id(tenant)
+        )
+        texts = [bytes(row["row"])[1:] for row in rows]
+        of_it = [msgspec.json.decode(text) for text in texts if any(id in text.decode() for id in known)]
+        if of_it:
+            found[table["name"]] = sorted(map(_kinds, of_it), key=repr)
+    return found
+
+
+def _kinds(value: Any) -> Any:
+    """Keep the names and the kinds of values, and words that are no ids or moments."""
+    match value:
+        case dict():
+            return {key: _kinds(one) for key, one in sorted(value.items())}
+        case list():
+            return [_kinds(one) for one in value]
+        case str():
+            return value if value.isalpha() else "text"
+        case _:
+            return type(value).__name__
