@@ -11,6 +11,7 @@ import random
 import re
 import sys
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -56,7 +57,6 @@ class Made(NamedTuple):
     request: str
     task: str
     approver: Who
-    requester: UUID
 
 
 class Fill:
@@ -110,29 +110,52 @@ class Fill:
         await self._settle(tables)
         await self.count()
 
-    async def pending(self, kind: str, tenants: Sequence[str], number: int) -> list[Made]:
-        """Add pending requests, dealt out to tenants: `group 0` … by which group decides them."""
-        pattern, group = self._patterns[f"pending {kind}"], int(kind.split()[-1])
-        made, places, now = [], [], datetime.now(UTC)
+    async def pending(
+        self,
+        kind: str,
+        tenants: Sequence[str],
+        number: int,
+        *,
+        asked_at: Callable[[int], datetime] | None = None,
+    ) -> list[Made]:
+        """Add pending requests, dealt out to tenants: `group 0` … by which group decides them.
+
+        `asked_at` says when the nth was asked for; within the last minute unless given.
+        """
+        made: list[Made] = []
         begin = await self.numbers(f"{kind} {tenants[0]}", -(-number // len(tenants)))
-        for place in range(number):
-            tenant, nth = tenants[place % len(tenants)], begin + place // len(tenants)
-            asker = Who(tenant, "crowd", nth % world.crowd(tenant))
-            which = nth // world.crowd(tenant) % world.SIZES.things
-            thing = world.thing(tenant, "by-group", which) if group == 0 else world.thing(tenant, "of-group", group)
-            values = self._names(tenant, asker, thing, f"Group {group}", now - timedelta(seconds=random.random() * 60))
-            places.append(values)
-            member = Who(tenant, "member", group * world.MEMBERS + nth % world.MEMBERS)
-            made.append((tenant, member, asker))
-        filled = await self._copy(pattern, places)
+        while len(made) < number:
+            made += await self._some_pending(kind, tenants, begin, range(len(made), number)[:CHUNK], asked_at)
+        of = Counter(one.tenant for one in made)
         await self._db.executemany(
             "INSERT INTO request_count (tenant_id, status, kind, target_type, delta)"
             " VALUES ($1, 'pending', 'access', 'resource', $2)",
-            [(tenant_id(tenant), sum(one[0] == tenant for one in made)) for tenant in tenants[:number]],
+            [(tenant_id(tenant), of[tenant]) for tenant in sorted(of)],
         )
+        return made
+
+    async def _some_pending(
+        self,
+        kind: str,
+        tenants: Sequence[str],
+        begin: int,
+        numbers: Sequence[int],
+        asked_at: Callable[[int], datetime] | None,
+    ) -> list[Made]:
+        pattern, group = self._patterns[f"pending {kind}"], int(kind.split()[-1])
+        now, whose, places = datetime.now(UTC), [], []
+        for place in numbers:
+            tenant, nth = tenants[place % len(tenants)], begin + place // len(tenants)
+            turn, asking = divmod(nth, world.crowd(tenant))
+            thing = world.thing(tenant, "of-group", group)
+            if group == 0:
+                thing = world.thing(tenant, "by-group", turn % world.SIZES.things)
+            at = asked_at(place) if asked_at else now - timedelta(seconds=random.random() * 60)
+            places.append(self._names(tenant, Who(tenant, "crowd", asking), thing, f"Group {group}", at))
+            whose.append(Who(tenant, "member", group * world.MEMBERS + nth % world.MEMBERS))
         return [
-            Made(tenant, values[pattern.request], values[pattern.task], member, asker.id)
-            for (tenant, member, asker), values in zip(made, filled, strict=True)
+            Made(who.tenant, values[pattern.request], values[pattern.task], who)
+            for who, values in zip(whose, await self._copy(pattern, places), strict=True)
         ]
 
     async def numbers(self, what: str, many: int) -> int:
@@ -155,7 +178,8 @@ class Fill:
 
     def _names(self, tenant: str, asker: Who, thing: UUID, workflow: str, at: datetime) -> dict[str, Any]:
         known = _Known.of(tenant)
-        return {**known, "who": asker.id, "thing": thing, "workflow": world.workflow(tenant, workflow), "at": at}
+        by = world.workflow(tenant, workflow)
+        return {**known, "who": str(asker.id), "thing": str(thing), "workflow": str(by), "at": at}
 
     async def _pattern(self, name: str, play: Awaitable[str]) -> tuple[str, Pattern]:
         before = await self._rows()
@@ -167,7 +191,7 @@ class Fill:
         task = await self._db.fetchval(
             "SELECT id FROM task WHERE request_id = $1 ORDER BY step_index LIMIT 1", UUID(request)
         )
-        names = {str(value): key for key, value in _Known.of(PATTERNS).items()}
+        names = {id: key for key, id in _Known.of(PATTERNS).items()}
         names |= {str(Who(PATTERNS, "requester", number).id): "who" for number in range(3)}
         names |= {str(id): "thing" for id, _, _ in world.things(PATTERNS)}
         rows = await self._db.fetch("SELECT id FROM workflow WHERE tenant_id = $1", tenant_id(PATTERNS))
@@ -280,18 +304,18 @@ class Fill:
 class _Known:
     """What has a name in a pattern and in the tenant it is copied to, made once a tenant."""
 
-    _made: dict[str, dict[str, Any]] = {}  # noqa: RUF012  A memory, not a field.
+    _made: dict[str, dict[str, str]] = {}  # noqa: RUF012  A memory, not a field.
 
     @classmethod
-    def of(cls, tenant: str) -> dict[str, Any]:
+    def of(cls, tenant: str) -> dict[str, str]:
         if tenant not in cls._made:
-            known: dict[str, Any] = {"tenant": tenant_id(tenant)}
+            known = {"tenant": tenant_id(tenant)}
             for number in range(world.GROUPS):
                 member = Who(tenant, "member", number * world.MEMBERS)
                 known |= {f"group{number}": world.group(tenant, number), f"member{number}": member.id}
                 known |= {f"member{number}_key": world.named(*member, "key")}
             known["key"] = world.named(*Who(tenant, "requester", 0), "key")
-            cls._made[tenant] = known
+            cls._made[tenant] = {name: str(id) for name, id in known.items()}
         return cls._made[tenant]
 
 

@@ -42,6 +42,7 @@ class Limit(Struct, frozen=True):
 
     operation: str
     clients: int
+    size: int
     per_second: float
     mean_ms: float
     postgres_us: float

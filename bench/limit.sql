@@ -96,6 +96,9 @@ BEGIN
                                'cause', 'decision', 'status', 'approved'));
     UPDATE task SET status = 'approved', closed_to = ARRAY[approver] WHERE tenant_id = of_tenant AND id = of_task;
     DELETE FROM inbox WHERE tenant_id = of_tenant AND task_id = of_task;
+    INSERT INTO past_approver (tenant_id, person_id, has_acted, request_created_at, request_id)
+    VALUES (of_tenant, approver, true, held.created_at, held.id)
+    ON CONFLICT DO NOTHING;
     DELETE FROM timer WHERE tenant_id = of_tenant AND kind = 'request' AND subject_id = held.id;
     INSERT INTO request_count (tenant_id, status, kind, target_type, delta)
     VALUES (of_tenant, 'pending', 'access', 'resource', -1), (of_tenant, 'approved', 'access', 'resource', 1);

@@ -4,7 +4,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
@@ -16,6 +16,8 @@ from bench.limit import Limit
 from bench.world import OUT
 
 LIMIT_OF = {"create": "create", "decide": "decide", "cycle": "both"}
+AIMED = {("decide", 64): 1.0, ("decide", 256): 1.3, ("cycle", 64): 0.8, ("create", 64): 0.8}
+"""Times the limit, by operation and connections."""
 
 
 class Report(msgspec.Struct):
@@ -27,14 +29,23 @@ class Report(msgspec.Struct):
     limits: list[Limit] = []
     calls: list[Measured] = []
     facts: dict[str, float] = {}
-    """Other figures, by what they are: `server memory, MB`."""
+    slow_disk: "Report | None" = None
+    load: float = 0.0
+    """Facts are other figures, by what they are. `load`: how busy the machine was before we began."""
 
     @classmethod
     def begun(cls) -> Self:
-        described = subprocess.run(["git", "describe", "--always", "--dirty"], stdout=subprocess.PIPE, check=False)
+        described = subprocess.run(
+            ["git", "describe", "--always", "--dirty"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False
+        )
         system = f"Linux {platform.release()}, Python {platform.python_version()}"
         machine = f"{os.cpu_count()} cores, {platform.machine()}, {system}"
-        return cls(datetime.now(UTC).isoformat(timespec="seconds"), described.stdout.decode().strip(), machine)
+        return cls(
+            datetime.now(UTC).isoformat(timespec="seconds"),
+            described.stdout.decode().strip(),
+            machine,
+            load=os.getloadavg()[0],
+        )
 
     def add(self, one: Measured) -> None:
         if not self.calls:
@@ -57,23 +68,47 @@ class Report(msgspec.Struct):
 
     @property
     def errors(self) -> list[str]:
-        return [error for one in self.calls for error in one.errors]
+        later = self.slow_disk.errors if self.slow_disk else []
+        return [error for one in self.calls for error in one.errors] + later
 
-    def best(self, operation: str) -> float | None:
-        """The limit of an operation: its best count."""
-        of = LIMIT_OF.get(operation)
-        return max((one.per_second for one in self.limits if one.operation == of), default=None)
+    def best(self, one: Measured) -> float | None:
+        """The limit of an operation: the best count on tables of the same size, or of any if there is none."""
+        limits = [limit for limit in self.limits if limit.operation == LIMIT_OF.get(one.operation)]
+        same = [limit for limit in limits if limit.size == one.size]
+        return max((limit.per_second for limit in same or limits), default=None)
 
     def ratio(self, one: Measured) -> float | None:
-        best = self.best(one.operation)
+        best = self.best(one)
         return one.per_second / best if best and not one.offered else None
+
+    def aims(self) -> Iterator[tuple[str, float, bool]]:
+        """What we want to reach: what it is, what was found, whether it is reached. Only what was measured."""
+        sizes = sorted({one.size for one in self.calls})
+        for one in self.calls:
+            ratio, at = self.ratio(one), (one.operation, one.connections)
+            if one.tenants < 20 and one.operation != "policy":
+                continue
+            if ratio is not None and one.size == sizes[0] and at in AIMED:
+                yield f"{one.operation} at {one.connections} ≥ {AIMED[at]} × the limit", ratio, ratio >= AIMED[at]
+            if one.operation == "inbox" and one.connections == 64:
+                yield f"inbox ≥ 6,000/s at {one.size:,}", one.per_second, one.per_second >= 6000
+                yield f"inbox p99 < 20 ms at {one.size:,}", one.p99_ms, one.p99_ms < 20
+            if one.offered:
+                yield f"decide p99 < 25 ms at {one.offered:,.0f}/s, {one.size:,}", one.p99_ms, one.p99_ms < 25
+            small = [few for few in self.calls if _place(few) == _place(one) and few.size == sizes[0]]
+            if one.size == sizes[-1] > sizes[0] and small and small[0].p99_ms:
+                slower = one.p99_ms / small[0].p99_ms
+                yield f"{one.operation} at {one.connections}: p99 at {one.size:,} ≤ 1.3 ×", slower, slower <= 1.3
+        for what, value in self.facts.items():
+            if what.startswith("memory of the server"):
+                yield f"{what} < 150", value, value < 150
 
     def _line(self, one: Measured) -> str:
         return "  ".join(f"{column(self, one):>{len(head)}}" for head, column in _COLUMNS.items())
 
     def markdown(self) -> str:
         """Write the table for docs/performance.md."""
-        lines = [f"{self.at}, version {self.version}. {self.machine}.", ""]
+        lines = [f"{self.at}, version {self.version}. {self.machine}; load before: {self.load:.1f}.", ""]
         if self.limits:
             lines += ["| The limit | clients | a second | mean, ms | PostgreSQL, µs |", "|---|---:|---:|---:|---:|"]
             lines += [
@@ -86,10 +121,15 @@ class Report(msgspec.Struct):
             lines += [f"| {' | '.join(head.strip() for head in _COLUMNS)} |", f"|---|{'---:|' * (len(_COLUMNS) - 1)}"]
             lines += [
                 f"| {' | '.join(column(self, one) for column in _COLUMNS.values())} |"
-                for one in sorted(self.calls, key=lambda one: (one.operation, -one.tenants, one.connections))
+                for one in sorted(self.calls, key=lambda one: (*_place(one), one.size))
             ]
             lines.append("")
         lines += [f"- {what}: {value:,.2f}" for what, value in self.facts.items()]
+        if aims := list(self.aims()):
+            lines += ["", "| Aim | found | |", "|---|---:|---|"]
+            lines += [f"| {what} | {value:,.2f} | {'yes' if met else 'no'} |" for what, value, met in aims]
+        if self.slow_disk is not None:
+            lines += ["", "With a disk whose fdatasync takes a millisecond longer:", "", self.slow_disk.markdown()]
         return "\n".join(lines).rstrip() + "\n"
 
 
@@ -108,6 +148,10 @@ _COLUMNS: dict[str, Callable[[Report, Measured], str]] = {
     "batch": lambda _, one: "" if one.batch is None else f"{one.batch:.1f}",
 }
 _HEAD = "  ".join(_COLUMNS)
+
+
+def _place(one: Measured) -> tuple[str, int, int, float]:
+    return one.operation, -one.tenants, one.connections, one.offered
 
 
 def finish(report: Report, path: Path | None) -> None:

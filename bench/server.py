@@ -6,18 +6,19 @@ import re
 import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import asyncpg
 
-from quorate.store.embedded import Embedded, child
+from quorate.store.embedded import Embedded, child, cluster
 from quorate.store.embedded.child import User
 from quorate.store.migrate import migrate
 
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 START_S = 60
+CLIENTS = "150"
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,13 @@ class Postgres:
     @property
     def memory_mb(self) -> float:
         """Of all its processes, what they share counted once."""
-        with User(os.stat(f"/proc/{self.pid}").st_uid, os.stat(f"/proc/{self.pid}").st_gid).eyes():
+        with self.eyes():
             return sum(_pss_kb(pid) for pid in self._family()) / 1024
+
+    def eyes(self) -> AbstractContextManager[None]:
+        """Look into its processes as the user it runs as."""
+        is_ = os.stat(f"/proc/{self.pid}")
+        return User(is_.st_uid, is_.st_gid).eyes()
 
     def _family(self) -> list[int]:
         text = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text()
@@ -79,13 +85,16 @@ class Server:
 
 @asynccontextmanager
 async def postgres(data: Path, *, launch: Path | None = None) -> AsyncIterator[Postgres]:
-    """Run the embedded PostgreSQL on a directory, migrated. `launch` stands in for the program that starts it."""
-    usual = child.LAUNCH
-    child.LAUNCH = launch or usual
+    """Run the embedded PostgreSQL on a directory, migrated. `launch` stands in for the program that starts it.
+
+    It is as users have it, but that a new one takes as many clients as pgbench is.
+    """
+    usual, defaults = child.LAUNCH, cluster.DEFAULTS
+    child.LAUNCH, cluster.DEFAULTS = launch or usual, defaults | {"max_connections": CLIENTS}
     try:
         running = await Embedded.start(data)
     finally:
-        child.LAUNCH = usual
+        child.LAUNCH, cluster.DEFAULTS = usual, defaults
     try:
         await migrate(running.dsn)
         yield await given(running.dsn)

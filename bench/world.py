@@ -10,6 +10,7 @@ import hashlib
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import NAMESPACE_OID, UUID, uuid5
@@ -66,6 +67,7 @@ class Who(NamedTuple):
         return f"qk_{named(*self, 'key').hex}_{secret[:43]}"
 
 
+@lru_cache(maxsize=100_000)
 def named(*words: object) -> UUID:
     """Make the id of something."""
     return uuid5(NAMESPACE_OID, "/".join(map(str, words)))

@@ -1,6 +1,8 @@
 """The measuring run in small: every operation for a moment, beside the limit. It fails on errors, never on a time."""
 
+import time
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +15,7 @@ from bench.report import Report
 from bench.server import Postgres
 from bench.world import BIG, SHARED, Who, tenant_id
 
-from bench import client, everything, limit, world
+from bench import client, everything, limit, server, slowdisk, timers, world
 from quorate.store import requests as store
 from quorate.store.database import Database
 from tests.domain.seen import SEEN
@@ -73,6 +75,39 @@ async def test_without_a_compiler_a_client_in_python_does_the_same(
     assert one.operations > 0
 
 
+async def test_deadlines_are_watched_until_the_last_is_done(
+    running: tuple[Postgres, Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, bench = running
+    monkeypatch.setattr(timers, "LEAD", timedelta(seconds=1))
+    told: list[str] = []
+
+    found = await timers.measure(bench.db, bench.fill, 20, 20, told.append)
+
+    assert 0 < found.first_s <= found.p50_s <= found.p99_s <= found.last_s
+    assert told[-1] == "timers: 0 of 20 left"
+    expired = await bench.db.fetchval(
+        "SELECT count(*) FROM event WHERE type = 'Closed' AND body ->> 'status' = 'expired'"
+    )
+    assert expired == 20
+
+
+@needs("gcc")
+async def test_a_slow_disk_is_a_millisecond_slower_at_every_commit() -> None:
+    with everything.place(None) as place:
+        async with server.postgres(place / "data", launch=slowdisk.launch(place)) as slow:
+            assert slowdisk.is_in(slow)
+            connection = await world.connect(slow.dsn)
+            await connection.execute("CREATE TABLE kept (n int)")
+            began = time.perf_counter()
+            for n in range(30):
+                await connection.execute(f"INSERT INTO kept VALUES ({n})")
+            took_s = time.perf_counter() - began
+            await connection.close()
+
+    assert took_s > 0.030
+
+
 async def test_the_bench_notices_what_is_refused(running: tuple[Postgres, Bench]) -> None:
     _, bench = running
     key = Who(BIG, "member").key
@@ -127,9 +162,11 @@ async def test_what_fills_the_tables_is_read_like_any_request(running: tuple[Pos
     )
     database = Database(postgres.dsn, role=None)
     await database.open()
-    async with database.tx([tenant_id(one) for one in SHARED]) as tx:
-        held = await store.load(tx, [row["id"] for row in rows])
-    await database.close()
+    try:
+        async with database.tx([tenant_id(one) for one in SHARED]) as tx:
+            held = await store.load(tx, [row["id"] for row in rows])
+    finally:
+        await database.close()
 
     assert len(held) == len(rows) > HISTORY / 4
     assert bench.fill.events_a_request >= 10
