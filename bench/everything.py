@@ -244,8 +244,8 @@ async def _one_size(
     if "limit" in asked.only:
         clients = asked.clients if is_first else asked.clients[-1:]
         await limit_part(bench, postgres, found, limit.OPERATIONS, clients, asked.seconds)
-    await bench.fill.count()
+    there = await bench.fill.count()
     disk = int(await bench.db.fetchval("SELECT pg_database_size(current_database())"))
-    found.add_fact(f"disk a request at {bench.fill.requests:,} requests, bytes", disk / bench.fill.requests)
+    found.add_fact(f"disk a request at {there:,} requests, bytes", disk / there)
     found.add_fact(f"memory of the server after {bench.size:,}, MB", server.memory_mb)
     found.add_fact(f"memory of PostgreSQL after {bench.size:,}, MB", postgres.memory_mb)

@@ -66,7 +66,6 @@ class Fill:
         self._db = connection
         self._patterns: dict[str, Pattern] = {}
         self.requests = 0
-        self.events = 0
 
     async def prepare(self, url: str) -> None:
         """Make the patterns with the running server, and look at what is there already."""
@@ -77,9 +76,10 @@ class Fill:
                     await _decide(http, request, int(name[-1]), "approve")  # So that it can be asked for again.
         await self.count()
 
-    async def count(self) -> None:
-        self.requests = int(await self._db.fetchval("SELECT count(*) FROM request"))
-        self.events = int(await self._db.fetchval("SELECT count(*) FROM event"))
+    async def count(self) -> int:
+        """How many requests there are, in all tenants."""
+        self.requests = int(await self._db.fetchval("SELECT coalesce(sum(delta), 0) FROM request_count"))
+        return self.requests
 
     @property
     def events_a_request(self) -> float:
