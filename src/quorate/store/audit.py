@@ -125,8 +125,18 @@ async def read(tx: Tx, tenant: UUID, command: UUID, place: int) -> Row | None:
 
 
 async def grants_of(tx: Tx, tenant: UUID, target: UUID) -> list[UUID]:
-    """Name all grants there ever were of a role, group or resource."""
-    rows = await tx.all("SELECT id FROM access_grant WHERE tenant_id = $1 AND target_id = $2", tenant, target)
+    """Name all grants there ever were of a role, group or resource, and those that could not be given."""
+    rows = await tx.all(
+        """
+        SELECT id FROM access_grant WHERE tenant_id = $1 AND target_id = $2
+        UNION ALL
+        SELECT subject_id FROM event
+         WHERE tenant_id = $1 AND subject_kind = 'grant' AND type = 'GrantFailed'
+           AND body #>> '{grant,target,id}' = $2::text
+        """,
+        tenant,
+        target,
+    )
     return [row["id"] for row in rows]
 
 

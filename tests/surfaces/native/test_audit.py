@@ -285,3 +285,28 @@ async def test_every_change_of_the_directory_is_told_with_who_and_from_where(sto
     [updated, *_] = reversed(await events(story, "&action=user.updated"))
     assert updated["details"]["changed"] == ["displayName", "managerId"]
     assert updated["details"]["managerId"] == str(story.ids["mona"])
+
+
+@pytest.mark.parametrize("what", ["role", "group", "resource"])
+async def test_what_was_deleted_before_the_approval_is_approved_and_the_failure_is_in_its_history(
+    story: Story, what: str
+) -> None:
+    await story.workflow()
+    target = str({"role": story.auditors, "group": story.security, "resource": story.database}[what])
+    asked = await story.request(resourceType=what, resourceId=target)
+    task = await story.task("ana", asked["id"])
+    assert (await story.call("ada", "DELETE", f"/{what}s/{target}")).status_code == 200
+    story.clock.passes(minutes=1)
+
+    decided = await story.post("ana", f"/approvals/{task}/decide", {"decision": "approve"})
+
+    assert decided["accessRequestStatus"] == "approved"
+    assert (await story.get("rhea", f"/access-requests/{asked['id']}"))["status"] == "approved"
+    assert (await story.get("rhea", "/grants"))["total"] == 0
+    [failed] = await events(story, "&status=failure")
+    told = (failed["resourceType"], failed["resourceId"], failed["details"]["requestId"])
+    assert told == (what, target, asked["id"])
+    history = (await story.get("ada", f"/audit/resources/{what}/{target}/history"))["events"]
+    assert [one["status"] for one in history] == ["failure", "success"]
+    assert history[0] == failed
+    assert error(await story.call("olu", "GET", f"/audit/events/{failed['id']}")) == (404, "RESOURCE_NOT_FOUND")

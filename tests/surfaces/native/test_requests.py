@@ -280,3 +280,20 @@ async def test_whoever_may_read_a_request_may_talk_about_it(story: Story) -> Non
         assert error(await story.call("cyd", "GET", f"/access-requests/{id}/comments")) == (403, "FORBIDDEN")
         answer = await story.call("olu", "POST", f"/access-requests/{id}/comments", {"text": "x"})
         assert error(answer) == (404, "RESOURCE_NOT_FOUND")
+
+
+async def test_a_filter_by_resource_finds_resources_of_every_type(story: Story) -> None:
+    await story.workflow()
+    cluster = await story.post("ada", "/resources", {"type": "k8s_cluster", "name": "blue"}, 201)
+    role = await story.request()
+    for resource in (str(story.database), cluster["id"]):
+        await story.request(resourceType="resource", resourceId=resource)
+
+    found = await story.get("rita", "/access-requests?resourceType=resource")
+
+    assert {one["resourceId"] for one in found["requests"]} == {str(story.database), cluster["id"]}
+    assert found["total"] == 2
+    assert [one["id"] for one in (await story.get("rita", "/access-requests?resourceType=role"))["requests"]] == [
+        role["id"]
+    ]
+    assert (await story.get("rita", "/access-requests?resourceType=group"))["total"] == 0
