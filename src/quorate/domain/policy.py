@@ -8,10 +8,12 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from operator import attrgetter
 from typing import Final
 from uuid import UUID
 
 from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from quorate.domain.refusals import Refusal
 
@@ -85,14 +87,14 @@ class Policy(Struct, frozen=True, kw_only=True):
 
 
 class Match(Struct, frozen=True):
-    """A rule whose scope and conditions hold for a question."""
+    """A rule whose scope and conditions hold for a question. `name` is made once: a decision sorts by it."""
 
     policy: Policy
     rule: Rule
+    name: str = ""
 
-    @property
-    def name(self) -> str:
-        return f"{self.policy.name}/{self.rule.id}"
+    def __post_init__(self) -> None:
+        force_setattr(self, "name", f"{self.policy.name}/{self.rule.id}")
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
@@ -167,7 +169,7 @@ def weigh(matches: Collection[Match], errors: Iterable[str] = ()) -> Outcome:
     if not matches:
         return Outcome(verdict=Verdict.DENY, because=Because.NO_RULE, reason="no policy permits this")
     highest = max(match.policy.priority for match in matches)
-    deciding = sorted((one for one in matches if one.policy.priority == highest), key=lambda one: one.name)
+    deciding = sorted([one for one in matches if one.policy.priority == highest], key=attrgetter("name"))
     forbids = [one for one in deciding if one.rule.effect is Effect.FORBID]
     return _forbidden(forbids) if forbids else _permitted(deciding)
 

@@ -85,7 +85,7 @@ class Compiled:
             found, failed = answer.diagnostics.reasons, answer.diagnostics.errors
             if failed or answer.decision is cedarpy.Decision.NoDecision:
                 return weigh((), [part.error(one) for one in failed] or ["there was no decision"])
-            return weigh([part.rules[int(id.removeprefix("policy"))] for id in found])
+            return weigh([part.by_id[id] for id in found])
         except (KeyboardInterrupt, SystemExit, GeneratorExit):
             raise
         except BaseException as error:  # A panic of the engine is no `Exception`; it too must deny.
@@ -131,10 +131,11 @@ class Compiled:
 class _Slice:
     """Rules, and the same as the engine has read them, numbered by their place."""
 
-    __slots__ = ("permits", "rules")
+    __slots__ = ("by_id", "permits", "rules")
 
     def __init__(self, rules: Sequence[Match], permits: Sequence[str]) -> None:
         self.rules = rules
+        self.by_id = {f"policy{place}": rule for place, rule in enumerate(rules)}
         self.permits = cedarpy.PolicySet.from_str("\n".join(permits), release_gil=True)
         assert len(self.permits) == len(rules), "a rule is numbered by its place"
 
