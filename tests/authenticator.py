@@ -9,8 +9,10 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
+from webauthn.helpers import encode_cbor
 
 from quorate.app.verify.assertions import U2f
+from quorate.app.verify.jwk import to_cose
 
 RP_ID, ORIGIN = "keys.acme.example", "https://keys.acme.example"
 SETTINGS = {"rpId": RP_ID, "origins": [ORIGIN], "signIn": False}
@@ -44,6 +46,24 @@ class Authenticator:
         signature = self.private.sign(data + hashlib.sha256(client).digest(), ec.ECDSA(SHA256()))
         parts = {"clientDataJSON": client, "authenticatorData": data, "signature": signature}
         response = {name: b64(part) for name, part in parts.items()}
+        id = b64(self.id)
+        return {"id": id, "rawId": id, "type": "public-key", "response": response, "clientExtensionResults": {}}
+
+    def make(
+        self,
+        challenge: bytes,
+        *,
+        rp_id: str = RP_ID,
+        origin: str = ORIGIN,
+        flags: int = 0x45,
+        kind: str = "webauthn.create",
+    ) -> dict[str, Any]:
+        """Answer a call for a new key, without attestation, as a browser's `PublicKeyCredential.toJSON()`."""
+        client = json.dumps({"type": kind, "challenge": b64(challenge), "origin": origin}).encode()
+        data = hashlib.sha256(rp_id.encode()).digest() + struct.pack(">BI", flags, self.count)
+        data += bytes(16) + struct.pack(">H", len(self.id)) + self.id + to_cose(self.public["publicKey"])
+        attestation = encode_cbor({"fmt": "none", "attStmt": {}, "authData": data})
+        response = {"clientDataJSON": b64(client), "attestationObject": b64(attestation)}
         id = b64(self.id)
         return {"id": id, "rawId": id, "type": "public-key", "response": response, "clientExtensionResults": {}}
 

@@ -20,6 +20,7 @@ from quorate.app.cursors import Cursors
 from quorate.app.delegations import Delegations
 from quorate.app.directory import Desk
 from quorate.app.evidence import Verifier
+from quorate.app.factors import Factors
 from quorate.app.grants import Grants
 from quorate.app.keyring import Keyring
 from quorate.app.limits import Attempts
@@ -30,6 +31,7 @@ from quorate.app.people import Users
 from quorate.app.requests import Requests
 from quorate.app.seal import Sealer, sealer
 from quorate.app.search import Search
+from quorate.app.second_step import SecondStep
 from quorate.app.services import Services as Programs
 from quorate.app.sessions import Sessions
 from quorate.app.signin import SignIn
@@ -131,6 +133,7 @@ class _Built:
         self._skew_s: float | None = None
         self._credentials = Credentials(db, tokens, clock=clock)
         attempts = Attempts(settings.signin_per_login, settings.signin_per_address, time.monotonic)
+        second = SecondStep(db, attempts, seal, clock=clock)
         self._signin = SignIn(
             db,
             tokens,
@@ -141,8 +144,10 @@ class _Built:
             region=settings.region,
             refresh_life=timedelta(seconds=settings.refresh_seconds),
             forget=self._credentials.forget,
+            second=second,
         )
         desk = Desk(db, clock=clock, new_id=new_id, forget=self._credentials.forget)
+        verifier = Verifier(db, passwords, attempts, seal, clock=clock)
         self._cases = UseCases(
             credentials=self._credentials,
             signin=self._signin,
@@ -154,17 +159,19 @@ class _Built:
                 new_id=new_id,
                 life=timedelta(seconds=settings.token_seconds),
                 forget=self._credentials.forget_account,
+                second=second,
             ),
             workflows=Workflows(db, clock=clock, new_id=new_id),
             requests=Requests(
                 db,
                 door,
-                Verifier(db, passwords, attempts, clock=clock),
+                verifier,
                 clock=clock,
                 new_id=new_id,
                 forget=self._credentials.forget_account,
             ),
             challenges=Challenges(db, door, attempts, clock=clock, new_id=new_id),
+            factors=Factors(desk, verifier, seal),
             search=Search(db, clock),
             listing=Listing(db, clock),
             grants=Grants(db, clock=clock, new_id=new_id, forget=self._credentials.forget_account),

@@ -10,6 +10,7 @@ from quorate.app.credentials import Credentials
 from quorate.app.keys import mint, secret_hash
 from quorate.app.limits import Attempts
 from quorate.app.seal import Sealer
+from quorate.app.second_step import SecondStep
 from quorate.app.signin import SignIn
 from quorate.app.tokens import Tokens
 from quorate.app.verify import Passwords
@@ -46,16 +47,19 @@ class World:
         self.passwords = Passwords(CHEAP)
         self.tokens = Tokens(db, SEALER, issuer=ISSUER, life=timedelta(hours=1), clock=self.clock)
         self.credentials = Credentials(db, self.tokens, clock=self.clock, now=self.clock.seconds)
+        attempts = Attempts(per_login, per_address, self.clock.seconds)
+        self.second = SecondStep(db, attempts, SEALER, clock=self.clock)
         self.signin = SignIn(
             db,
             self.tokens,
             self.passwords,
-            Attempts(per_login, per_address, self.clock.seconds),
+            attempts,
             clock=self.clock,
             new_id=uuid4,
             region="test",
             refresh_life=timedelta(days=7),
             forget=self.credentials.forget,
+            second=self.second,
         )
 
 

@@ -9,6 +9,7 @@ import pytest
 from quorate.app import credentials as subject
 from quorate.app.actor import Actor, NotSignedIn
 from quorate.app.keys import secret_hash
+from quorate.app.signin import SignedIn
 from quorate.store import signin as store
 from quorate.store.credentials import revoke_credentials
 from quorate.store.database import Database
@@ -220,7 +221,9 @@ async def test_a_token_dies_with_the_session_the_password_or_the_client_behind_i
     ana = await a_user(world.db, tenant)
     client = await a_client(world.db, tenant, ana, "ci", "a-client-secret-of-ci-1")
     first = await world.signin.login(tenant, "ana@acme.example", PASSWORD, address="")
+    assert isinstance(first, SignedIn)
     second = await world.signin.login(tenant, "ana@acme.example", PASSWORD, address="")
+    assert isinstance(second, SignedIn)
     third = await world.signin.client("ci", "a-client-secret-of-ci-1", "", address="")
     by_session = await arrive(world, first.access.token)
     assert by_session.how.kind == "session"

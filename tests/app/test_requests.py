@@ -24,7 +24,7 @@ from quorate.domain.refusals import (
 from quorate.domain.workflows import Count, Kind, Leaf, Node
 from quorate.store.database import Database
 from tests.app.company import Company
-from tests.app.directory import CHEAP, PASSWORD, a_service, change
+from tests.app.directory import CHEAP, PASSWORD, SEALER, a_service, change
 
 RIGHT, WRONG = Evidence(password=PASSWORD), Evidence(password="wrong")
 
@@ -38,7 +38,7 @@ class Desk:
         self.requests = Requests(
             company.db,
             company.door,
-            Verifier(company.db, passwords, attempts, clock=company.clock),
+            Verifier(company.db, passwords, attempts, SEALER, clock=company.clock),
             clock=company.clock,
             new_id=uuid4,
             forget=lambda tenant, account: None,

@@ -34,6 +34,7 @@ def made(world: World, per_login: int = 0) -> Sessions:
         new_id=uuid4,
         life=timedelta(hours=1),
         forget=world.credentials.forget_account,
+        second=world.second,
     )
 
 

@@ -24,7 +24,9 @@ SECRET = "a-client-secret-of-some-length"
 async def login(
     world: World, tenant: UUID | None, password: str = PASSWORD, name: str = "ana@acme.example"
 ) -> SignedIn:
-    return await world.signin.login(tenant, name, password, address="203.0.113.9")
+    got = await world.signin.login(tenant, name, password, address="203.0.113.9")
+    assert isinstance(got, SignedIn)
+    return got
 
 
 @pytest.fixture
@@ -173,6 +175,7 @@ async def test_a_refresh_token_dies_with_time_the_account_or_the_password(world:
 async def test_who_asks_to_be_remembered_is_remembered_longer(world: World, tenant: UUID) -> None:
     await a_user(world.db, tenant)
     got = await world.signin.login(tenant, "ana@acme.example", PASSWORD, address="", remember=True)
+    assert isinstance(got, SignedIn)
 
     world.clock.passes(days=27)
 

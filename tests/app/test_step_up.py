@@ -11,8 +11,8 @@ import pytest
 from msgspec.structs import replace
 
 from quorate.app.actor import Actor, How
-from quorate.app.challenges import Challenge, Challenges, Protocol, snapshot
-from quorate.app.evidence import Evidence, U2f, Verifier, challenge_of
+from quorate.app.challenges import Challenges, Protocol, snapshot
+from quorate.app.evidence import Evidence, ToSign, U2f, Verifier, challenge_of
 from quorate.app.limits import Attempts, TooOften
 from quorate.app.orders import Done
 from quorate.app.requests import OpenStep, Requests
@@ -24,7 +24,7 @@ from quorate.domain.evidence import Demand
 from quorate.domain.workflows import Count, Kind, Leaf, Node
 from quorate.store.database import Database
 from tests.app.company import Company
-from tests.app.directory import CHEAP, PASSWORD, a_service, change
+from tests.app.directory import CHEAP, PASSWORD, SEALER, a_service, change
 from tests.authenticator import ORIGIN, SETTINGS, Authenticator
 
 FACTOR, ONLY_PASSWORD = Demand(second_factor=True), Demand(password=True)
@@ -36,7 +36,7 @@ class Desk:
     def __init__(self, company: Company, passwords: Passwords, owner: Database) -> None:
         self.company, self.owner = company, owner
         attempts = Attempts(0, 0, company.clock.seconds)
-        verifier = Verifier(company.db, passwords, attempts, clock=company.clock)
+        verifier = Verifier(company.db, passwords, attempts, SEALER, clock=company.clock)
         self.requests = Requests(
             company.db, company.door, verifier, clock=company.clock, new_id=uuid4, forget=lambda tenant, account: None
         )
@@ -72,7 +72,7 @@ class Desk:
         await self.company.workflow(Node(Count(n), leaves, demand), Leaf(Kind.USER, str(self.company.cyd)))
         return await self.company.ask()
 
-    async def challenge(self, who: UUID, done: Done, protocol: Protocol = Protocol.FIDO2) -> Challenge:
+    async def challenge(self, who: UUID, done: Done, protocol: Protocol = Protocol.FIDO2) -> ToSign:
         return await self.challenges.issue(self.actor(who), done.held.tasks[0], protocol)
 
     async def decide(self, who: UUID, done: Done, evidence: Evidence) -> Done:
@@ -156,7 +156,7 @@ async def test_an_administrator_overrides_with_a_key_of_their_own(desk: Desk) ->
     assert overridden.signed.snapshot == snapshot(done.request, 0)
 
 
-Lie = Callable[[Authenticator, Challenge], dict[str, Any]]
+Lie = Callable[[Authenticator, ToSign], dict[str, Any]]
 LIES: dict[str, Lie] = {
     "another key": lambda _, asked: Authenticator().sign(asked.challenge),
     "another challenge": lambda key, _: key.sign(secrets.token_bytes(32)),
@@ -425,7 +425,7 @@ async def test_several_second_factors_at_once_are_not_taken(desk: Desk) -> None:
         await desk.decide(ana, done, both)
 
 
-U2F_LIES: dict[str, Callable[[Authenticator, Challenge], U2f]] = {
+U2F_LIES: dict[str, Callable[[Authenticator, ToSign], U2f]] = {
     "another key": lambda _, asked: Authenticator().sign_u2f(asked.challenge),
     "another challenge": lambda key, _: key.sign_u2f(secrets.token_bytes(32)),
     "a foreign origin": lambda key, asked: key.sign_u2f(asked.challenge, origin="https://evil.example"),

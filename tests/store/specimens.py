@@ -26,6 +26,8 @@ SPECIMENS = {
                   VALUES ($1, $2, $3, sha256(''), $2, now(), now())""",
     "challenge": """INSERT INTO challenge (tenant_id, principal_id, purpose, subject_id, random, snapshot, expires_at)
                     VALUES ($1, $3, 'decide', $2, '', '', now())""",
+    "recovery_code": """INSERT INTO recovery_code (tenant_id, principal_id, code_hash, created_at)
+                        VALUES ($1, $3, sha256(''), now())""",
     "wrong_try": """INSERT INTO wrong_try (tenant_id, what, subject_id, tries, at)
                     VALUES ($1, 'evidence', $3, 1, now())""",
     "delegation": """INSERT INTO delegation (tenant_id, id, from_id, to_id, starts_at, ends_at, created_at)

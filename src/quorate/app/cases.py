@@ -12,6 +12,7 @@ from quorate.app.challenges import Challenges
 from quorate.app.credentials import Credentials
 from quorate.app.cursors import Cursors
 from quorate.app.delegations import Delegations
+from quorate.app.factors import Factors
 from quorate.app.grants import Grants
 from quorate.app.keyring import Keyring
 from quorate.app.listing import Listing
@@ -37,6 +38,7 @@ class UseCases:
     workflows: Workflows
     requests: Requests
     challenges: Challenges
+    factors: Factors
     search: Search
     listing: Listing
     grants: Grants

@@ -9,11 +9,10 @@ from typing import Final
 from uuid import UUID
 
 import msgspec
-from msgspec import Struct
 
 from quorate.app.actor import Actor
 from quorate.app.commands import Door
-from quorate.app.evidence import DECIDE, challenge_of, key_rules, passkeys
+from quorate.app.evidence import DECIDE, ToSign, key_rules, passkeys, to_sign
 from quorate.app.limits import Attempts
 from quorate.app.look import people_of
 from quorate.app.orders import Order
@@ -35,22 +34,6 @@ LIFE: Final = timedelta(minutes=5)
 class Protocol(enum.StrEnum):
     FIDO2 = "fido2"
     U2F = "u2f"
-
-
-class Challenge(Struct, frozen=True):
-    """What a key is to sign, and which keys may. Good for `timeout_s`, once, and until the next is issued.
-
-    `key_ids` are the keys' own ids. Where keys were registered for U2F, `app_id` stands for `rp_id`.
-    """
-
-    protocol: Protocol
-    challenge: bytes
-    rp_id: str
-    app_id: str
-    key_ids: tuple[bytes, ...]
-    demands_user: bool
-    takes_u2f: bool
-    timeout_s: int = int(LIFE.total_seconds())
 
 
 class Challenges:
@@ -75,7 +58,7 @@ class Challenges:
         protocol: Protocol = Protocol.FIDO2,
         *,
         to_override: bool = False,
-    ) -> Challenge:
+    ) -> ToSign:
         """Ask for a signature: about the step whose task this is, or a request's open one. It voids the one before.
 
         Raises: TooOften; NoSuchRequest; as `lifecycle.decide` does for whoever may not approve, or as
@@ -108,16 +91,7 @@ class Challenges:
                 expires_at=at + LIFE,
             )
             await store.put(tx, actor.tenant, asked, at)
-        ids = tuple(key.id for key in keys)
-        return Challenge(
-            protocol,
-            challenge_of(signed),
-            rules.rp_id,
-            rules.app_id,
-            ids,
-            rules.demands_user,
-            rules.takes_u2f,
-        )
+        return to_sign(signed, rules, keys, LIFE)
 
     async def _now(self, actor: Actor, about: UUID | OpenStep) -> tuple[Request, int | None]:
         """Read the request as time has left it, and which step of it is meant, if one is. Raises: NoSuchRequest."""

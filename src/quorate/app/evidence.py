@@ -4,8 +4,8 @@ A challenge is taken before anything is judged, and that is committed: one that 
 came with it was right or wrong. What was right becomes a proof, and the door checks that it is still current.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any, Final
 from uuid import UUID
@@ -15,12 +15,15 @@ from msgspec import Struct
 from quorate.app import lockout
 from quorate.app.actor import Actor
 from quorate.app.limits import Attempts
+from quorate.app.seal import Sealer
 from quorate.app.verify import Passwords
 from quorate.app.verify.assertions import KeyRules, Passkey, Shown, U2f, Wrong, check_assertion, check_u2f
 from quorate.app.verify.jwk import base64url
+from quorate.app.verify.totp import period_shown
 from quorate.domain import refusals as no
 from quorate.domain.evidence import Proof, Signed
 from quorate.store import challenges, credentials, signin, tenants
+from quorate.store import factors as stored_factors
 from quorate.store.challenges import Challenge
 from quorate.store.credentials import StoredCredential
 from quorate.store.database import Database
@@ -55,22 +58,42 @@ class Evidence(Struct, frozen=True):
 NO_EVIDENCE: Final = Evidence()
 
 
-class _Known(Struct, frozen=True):
-    """What is read, and taken, before anything is verified."""
+class Totp(Struct, frozen=True):
+    """The app that shows somebody's one-time codes: our credential, its secret, and the last period that was used."""
 
-    account: Account | None
+    credential: UUID
+    secret: bytes
+    last_period: int
+
+    def __repr__(self) -> str:
+        return f"Totp(credential={self.credential})"
+
+
+class Factors(Struct, frozen=True):
+    """The second factors that somebody has registered. `rules` None: the tenant takes no security keys."""
+
     rules: KeyRules | None
     keys: Sequence[Passkey]
-    challenge: Challenge | None
+    totp: Totp | None
+
+
+_NONE: Final = Factors(None, (), None)
 
 
 class Verifier:
     """Verifies evidence, counts what is wrong, and locks out whoever is wrong too often."""
 
     def __init__(
-        self, db: Database, passwords: Passwords, attempts: Attempts, *, clock: Callable[[], datetime]
+        self,
+        db: Database,
+        passwords: Passwords,
+        attempts: Attempts,
+        seal: Sealer,
+        *,
+        clock: Callable[[], datetime],
     ) -> None:
-        self._db, self._passwords, self._attempts, self._clock = db, passwords, attempts, clock
+        self._db, self._passwords, self._attempts = db, passwords, attempts
+        self._seal, self._clock = seal, clock
 
     async def verify(self, actor: Actor, evidence: Evidence, request: UUID, step: int) -> Proof:
         """Verify what came with an approval of a request's step, by somebody who may decide it.
@@ -80,55 +103,138 @@ class Verifier:
         if len(evidence.factors) > 1:
             raise no.BadReference("evidence", "give one second factor, not several")
         self._attempts.take("evidence", str(actor.principal), actor.how.address)
-        async with self._db.tx({actor.tenant}) as tx:
-            known = await self._known(tx, actor, evidence, request)
-            locked = await lockout.remaining(tx, actor.tenant, "evidence", actor.principal, self._clock())
+        at, tenant, asked = self._clock(), actor.tenant, None
+        async with self._db.tx({tenant}) as tx:
+            account = await signin.account(tx, tenant, actor.principal, at)
+            factors = await factors_of(tx, self._seal, tenant, actor.principal) if evidence.factors else _NONE
+            if evidence.webauthn is not None or evidence.u2f is not None:
+                asked = await challenges.take(tx, tenant, actor.principal, DECIDE, request, at)
+            locked = await lockout.remaining(tx, tenant, "evidence", actor.principal, at)
         if locked is not None:
             raise locked
 
-        stamp, shown, signed = None, None, None
-        wrong_password, wrong_factor = False, None
-        if evidence.password is not None:
-            account = known.account
-            verdict = await self._passwords.verify(account.password_hash if account else None, evidence.password)
-            wrong_password = account is None or not verdict.right
-            stamp = account.password_stamp if account else None
+        is_right = evidence.password is None or await self._is_password(account, evidence.password)
+        wrong_factor, shown = None, None
+        signed = _signed(asked, evidence, step)
         for name in evidence.factors:
             try:
-                shown, signed = _check(evidence, known, step)
+                shown = check_factor(evidence, factors, signed, at)
             except Wrong:
                 wrong_factor = name
-        right = not wrong_password and wrong_factor is None
-        await lockout.count(self._db, actor.tenant, "evidence", actor.principal, self._clock(), right=right)
-        if not right:
-            raise no.EvidenceWrong(wrong_password, wrong_factor)
+        await self._count(actor, right=is_right and wrong_factor is None)
+        if not is_right or wrong_factor is not None:
+            raise no.EvidenceWrong(not is_right, wrong_factor)
+        stamp = account.password_stamp if account is not None and evidence.password is not None else None
         if shown is None:
             return Proof(stamp)
         return Proof(stamp, shown.credential, shown.count, signed)
 
-    async def _known(self, tx: Tx, actor: Actor, evidence: Evidence, request: UUID) -> _Known:
-        at = self._clock()
-        account = await signin.account(tx, actor.tenant, actor.principal, at)
-        if evidence.webauthn is None and evidence.u2f is None:
-            return _Known(account, None, (), None)
-        taken = await challenges.take(tx, actor.tenant, actor.principal, DECIDE, request, at)
-        keys = await credentials.passkeys_of(tx, actor.tenant, actor.principal)
-        return _Known(account, await key_rules(tx, actor.tenant), passkeys(keys), taken)
+    async def demand_password(self, actor: Actor, password: str | None) -> None:
+        """Let only the person themselves go on, where they have a password: not whoever found their session.
+
+        Raises: TooOften; LockedOut; EvidenceMissing, EvidenceWrong.
+        """
+        async with self._db.tx({actor.tenant}) as tx:
+            account = await signin.account(tx, actor.tenant, actor.principal, self._clock())
+            locked = await lockout.remaining(tx, actor.tenant, "evidence", actor.principal, self._clock())
+        if account is not None and account.password_hash is None:
+            return
+        if password is None:
+            raise no.EvidenceMissing(password=True, second_factor=False)
+        self._attempts.take("evidence", str(actor.principal), actor.how.address)
+        if locked is not None:
+            raise locked
+        is_right = await self._is_password(account, password)
+        await self._count(actor, right=is_right)
+        if not is_right:
+            raise no.EvidenceWrong(password=True, factor=None)
+
+    async def judged(self, actor: Actor, factor: str, *, right: bool) -> None:
+        """Count what was shown of a new factor, like evidence. Raises: TooOften; LockedOut; EvidenceWrong."""
+        self._attempts.take("evidence", str(actor.principal), actor.how.address)
+        async with self._db.tx({actor.tenant}) as tx:
+            locked = await lockout.remaining(tx, actor.tenant, "evidence", actor.principal, self._clock())
+        if locked is not None:
+            raise locked
+        await self._count(actor, right=right)
+        if not right:
+            raise no.EvidenceWrong(password=False, factor=factor)
+
+    async def _is_password(self, account: Account | None, password: str) -> bool:
+        verdict = await self._passwords.verify(account.password_hash if account else None, password)
+        return account is not None and verdict.right
+
+    async def _count(self, actor: Actor, *, right: bool) -> None:
+        await lockout.count(self._db, actor.tenant, "evidence", actor.principal, self._clock(), right=right)
 
 
-def _check(evidence: Evidence, known: _Known, step: int) -> tuple[Shown, Signed | None]:
-    """Check the second factor. Raises: Wrong."""
+async def factors_of(tx: Tx, seal: Sealer, tenant: UUID, principal: UUID) -> Factors:
+    """Read the second factors that somebody has registered."""
+    keys = passkeys(await credentials.passkeys_of(tx, tenant, principal))
+    stored = await stored_factors.totp_of(tx, tenant, principal)
+    totp = None
+    if stored is not None:
+        secret = seal.open(stored.sealed, tenant=tenant, purpose=totp_purpose(principal))
+        totp = Totp(stored.id, secret, stored.last_period)
+    return Factors(await key_rules(tx, tenant) if keys else None, keys, totp)
+
+
+def totp_purpose(principal: UUID) -> str:
+    """Say what the secret of somebody's app is sealed for."""
+    return f"totp of {principal}"
+
+
+def check_factor(evidence: Evidence, factors: Factors, asked: Signed | None, at: datetime) -> Shown:
+    """Check the one second factor that came. `asked` is what a key was to sign, if anything. Raises: Wrong."""
     if evidence.totp is not None:
-        raise Wrong("no one-time codes are registered")
-    protocol = "fido2" if evidence.webauthn is not None else "u2f"
-    asked, rules = known.challenge, known.rules
-    if asked is None or rules is None or (asked.step, asked.protocol) != (step, protocol):
+        if factors.totp is None:
+            raise Wrong("no app is registered")
+        period = period_shown(factors.totp.secret, evidence.totp, at, factors.totp.last_period)
+        if period is None:
+            raise Wrong("not a code of now, or used already")
+        return Shown(factors.totp.credential, period)
+    if asked is None or factors.rules is None:
         raise Wrong("nothing was asked, or something else, or too long ago")
-    signed = Signed(asked.random, asked.snapshot)
     if evidence.webauthn is not None:
-        return check_assertion(evidence.webauthn, challenge_of(signed), known.keys, rules), signed
+        return check_assertion(evidence.webauthn, challenge_of(asked), factors.keys, factors.rules)
     assert evidence.u2f is not None
-    return check_u2f(evidence.u2f, challenge_of(signed), known.keys, rules), signed
+    return check_u2f(evidence.u2f, challenge_of(asked), factors.keys, factors.rules)
+
+
+def _signed(asked: Challenge | None, evidence: Evidence, step: int) -> Signed | None:
+    """Give what was to be signed, if it was asked for this step and in this protocol."""
+    protocol = "fido2" if evidence.webauthn is not None else "u2f"
+    if asked is None or (asked.step, asked.protocol) != (step, protocol):
+        return None
+    return Signed(asked.random, asked.snapshot)
+
+
+class ToSign(Struct, frozen=True, kw_only=True):
+    """What a security key is to sign, and which keys may: good once, for so long.
+
+    `key_ids` are the keys' own ids. `app_id` stands for `rp_id` where a key was registered for U2F.
+    """
+
+    challenge: bytes
+    rp_id: str
+    app_id: str
+    key_ids: tuple[bytes, ...]
+    demands_user: bool
+    takes_u2f: bool
+    timeout_s: int
+
+
+def to_sign(asked: Signed, rules: KeyRules, keys: Iterable[Passkey], life: timedelta) -> ToSign:
+    """Say what is to be signed, for whom, and with which keys."""
+    return ToSign(
+        challenge=challenge_of(asked),
+        rp_id=rules.rp_id,
+        app_id=rules.app_id,
+        key_ids=tuple(key.id for key in keys),
+        demands_user=rules.demands_user,
+        takes_u2f=rules.takes_u2f,
+        timeout_s=int(life.total_seconds()),
+    )
 
 
 def challenge_of(signed: Signed) -> bytes:

@@ -7,6 +7,7 @@ from deciding.
 
 import math
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Final, Literal
 from uuid import UUID
 
@@ -36,3 +37,8 @@ async def count(db: Database, tenant: UUID, what: What, subject: UUID, at: datet
             await tries.forget(tx, tenant, what, subject)
         else:
             await tries.count(tx, tenant, what, subject, at, MOST, LOCKED_FOR)
+
+
+def nobody(login: str) -> UUID:
+    """Give what a login that does not exist is counted under, so that it locks like one that does."""
+    return UUID(bytes=sha256(login.casefold().encode(errors="replace")).digest()[:16])

@@ -4,6 +4,7 @@ For surfaces whose clients sign in first and prolong what they got. A token is f
 may do is read from the directory on every call, as with any credential.
 """
 
+import hmac
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,11 +12,15 @@ from typing import Final
 from uuid import UUID
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from quorate.app import lockout
 from quorate.app.actor import Actor
 from quorate.app.credentials import program_credential
-from quorate.app.keys import mint_session, secret_hash
+from quorate.app.evidence import ToSign
+from quorate.app.keys import mint_session, secret_hash, session_named
 from quorate.app.limits import Attempts
+from quorate.app.second_step import SecondFactor, SecondStep
 from quorate.app.signin import (
     AccountNotVerified,
     AccountSuspended,
@@ -39,12 +44,18 @@ class NoSession(Refusal):
 
 
 class Opened(Struct, frozen=True):
-    """A session that was opened. The token stays out of its repr."""
+    """A session that was opened. The token stays out of its repr.
+
+    `awaits_factor`: it counts only once a second factor is shown, within five minutes; `to_sign` is what a security
+    key could sign for that.
+    """
 
     account: UUID
     tenant: UUID
     token: str
     expires_in_s: int
+    awaits_factor: bool = False
+    to_sign: ToSign | None = None
 
     def __repr__(self) -> str:
         return f"Opened(account={self.account})"
@@ -68,12 +79,17 @@ class Sessions:
         new_id: Callable[[], UUID],
         life: timedelta,
         forget: Callable[[UUID, UUID], None],
+        second: SecondStep,
     ) -> None:
+        self._second = second
         self._db, self._passwords, self._attempts = db, passwords, attempts
         self._clock, self._new_id, self._life, self._forget = clock, new_id, life, forget
 
     async def by_password(self, tenant: UUID | None, login: str, password: str, *, address: str) -> Opened:
-        """Open a session for a user.
+        """Open a session for a user; it may wait for a second factor, see `show_factor`.
+
+        After five wrong passwords in a row no password is right for five minutes. That is not said: the caller need
+        not know in which tenant there is such a login.
 
         Args:
             tenant: None where the caller had no place to name one: the login and the password find it.
@@ -96,6 +112,31 @@ class Sessions:
         if not account.active:
             raise AccountNotVerified
         return await self._open(account, None)
+
+    async def show_factor(self, token: str, shown: SecondFactor, *, address: str) -> None:
+        """Let a session count that waits for a second factor. A wrong one ends it.
+
+        Raises: TooOften; LockedOut; InvalidCredentials: the factor is wrong or too late, or nothing waits for one.
+        """
+        named = session_named(token)
+        if named is None:
+            raise InvalidCredentials
+        tenant, id = named
+        async with self._db.tx({tenant}) as tx:
+            session = await store.session(tx, tenant, id)
+        if session is None or not session.awaits_factor or session.ended_at is not None:
+            raise InvalidCredentials
+        if not hmac.compare_digest(session.secret_hash, secret_hash(token)):
+            raise InvalidCredentials
+        account = await self._second.show(tenant, session.principal, id, token, shown, address=address)
+        async with self._db.tx({tenant}) as tx:
+            if account is not None:
+                await store.factor_shown(tx, tenant, id)
+            else:
+                await store.end_session(tx, tenant, id, self._clock())
+        self._forget(tenant, session.principal)
+        if account is None:
+            raise InvalidCredentials
 
     async def by_secret(self, service: UUID, secret: str, *, address: str) -> Opened:
         """Open a session for a service. Raises: TooOften, InvalidCredentials."""
@@ -140,16 +181,26 @@ class Sessions:
         self._forget(actor.tenant, actor.principal)
 
     async def _fitting(self, accounts: Sequence[Account], password: str) -> list[Account]:
-        """Pick the accounts this is the password of. Nobody's costs what a wrong password costs.
+        """Pick the accounts this is the password of. Nobody's costs what a wrong password costs, and so does a locked
+        one's.
 
         Raises: InvalidCredentials: of none.
         """
-        hashes = [one.password_hash for one in accounts] or [None]
+        at = self._clock()
+        free = [not await self._is_locked(one, at) for one in accounts]
+        hashes = [one.password_hash if is_free else None for one, is_free in zip(accounts, free, strict=True)] or [None]
         verdicts = [await self._passwords.verify(stored, password) for stored in hashes]
+        for account, is_free, verdict in zip(accounts, free, verdicts, strict=False):
+            if is_free:
+                await lockout.count(self._db, account.tenant, "sign-in", account.id, at, right=verdict.right)
         fitting = [account for account, verdict in zip(accounts, verdicts, strict=False) if verdict.right]
         if not fitting:
             raise InvalidCredentials
         return fitting
+
+    async def _is_locked(self, account: Account, at: datetime) -> bool:
+        async with self._db.tx({account.tenant}) as tx:
+            return await lockout.remaining(tx, account.tenant, "sign-in", account.id, at) is not None
 
     async def _account(self, tenant: UUID, login: str, at: datetime) -> Account | None:
         async with self._db.tx({tenant}) as tx:
@@ -178,11 +229,15 @@ class Sessions:
             at + self._life,
             credential=credential,
         )
+        to_sign = None
         async with self._db.tx({account.tenant}) as tx:
-            await store.open_session(tx, account.tenant, session)
+            waits = credential is None and await self._second.is_wanted(tx, account)
+            await store.open_session(tx, account.tenant, replace(session, awaits_factor=waits))
             if credential is not None:
                 await store.used(tx, account.tenant, credential, at)
-        return Opened(account.id, account.tenant, token, int(self._life.total_seconds()))
+            if waits:
+                to_sign = await self._second.ask(tx, account, id, token)
+        return Opened(account.id, account.tenant, token, int(self._life.total_seconds()), waits, to_sign)
 
 
 def _session_of(actor: Actor) -> UUID:

@@ -12,9 +12,12 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from quorate.app import lockout
 from quorate.app.credentials import is_alive, is_usable
+from quorate.app.evidence import ToSign
 from quorate.app.keys import mint_secret, secret_hash
 from quorate.app.limits import Attempts
+from quorate.app.second_step import SecondFactor, SecondStep
 from quorate.app.tokens import Issued, Tokens
 from quorate.app.verify import Passwords
 from quorate.domain.permissions import KNOWN, allows
@@ -22,6 +25,7 @@ from quorate.domain.refusals import Refusal
 from quorate.store import signin as store
 from quorate.store.database import Database
 from quorate.store.signin import Account
+from quorate.store.tx import Tx
 
 log = logging.getLogger(__name__)
 
@@ -90,6 +94,17 @@ class ClientToken:
     scope: Sequence[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Halfway:
+    """The password was right, and a second factor is wanted: with this token, once, within five minutes.
+
+    `to_sign`: what a security key could sign for it.
+    """
+
+    token: str = field(repr=False)
+    to_sign: ToSign | None
+
+
 class SignIn:
     """The use cases.
 
@@ -113,8 +128,10 @@ class SignIn:
         region: str,
         refresh_life: timedelta,
         forget: Callable[[UUID], None],
+        second: SecondStep,
     ) -> None:
         self._db = db
+        self._second = second
         self._tokens = tokens
         self._passwords = passwords
         self._attempts = attempts
@@ -126,25 +143,31 @@ class SignIn:
 
     async def login(
         self, tenant: UUID | None, login: str, password: str, *, address: str, remember: bool = False
-    ) -> SignedIn:
-        """Sign a user in by password.
+    ) -> SignedIn | Halfway:
+        """Sign a user in by password, or halfway, if more is wanted of them.
 
         Args:
             tenant: None where it can be inferred, because there is only one.
 
         Raises:
-            TooOften, TenantNotFound, InvalidCredentials: in this order;
+            TooOften, TenantNotFound, LockedOut, InvalidCredentials: in this order;
             AccountSuspended, AccountNotVerified: only after the right password.
         """
         self._attempts.take("sign-in", login, address)
         tenant = tenant or await store.only_tenant(self._db)
         if tenant is None:
             raise TenantNotFound
+        at = self._clock()
         async with self._db.tx({tenant}) as tx:
             if await store.slug(tx, tenant) is None:
                 raise TenantNotFound
-            account = await store.account_by_login(tx, tenant, login, self._clock())
+            account = await store.account_by_login(tx, tenant, login, at)
+            subject = account.id if account else lockout.nobody(login)
+            locked = await lockout.remaining(tx, tenant, "sign-in", subject, at)
+        if locked is not None:
+            raise locked
         verdict = await self._passwords.verify(account.password_hash if account else None, password)
+        await lockout.count(self._db, tenant, "sign-in", subject, at, right=verdict.right)
         if account is None or not verdict.right:
             log.info("sign-in refused", extra={"tenant": str(tenant), "address": address})
             raise InvalidCredentials
@@ -152,7 +175,29 @@ class SignIn:
             raise AccountSuspended
         if not account.active:
             raise AccountNotVerified
+        async with self._db.tx({tenant}) as tx:
+            if await self._second.is_wanted(tx, account):
+                return await self._halfway(tx, account)
         return await self._open(account, verdict.rehashed, remember)
+
+    async def show_factor(self, token: str, shown: SecondFactor, *, address: str, remember: bool = False) -> SignedIn:
+        """Go the other half of the way. The token counts once, whatever comes of it.
+
+        Raises:
+            TooOften, LockedOut;
+            InvalidCredentials: token or factor is wrong, was used before, or comes too late.
+        """
+        tenant, principal, subject = _halfway_named(token)
+        account = await self._second.show(tenant, principal, subject, token, shown, address=address)
+        if account is None:
+            log.info("second step refused", extra={"tenant": str(tenant), "address": address})
+            raise InvalidCredentials
+        return await self._open(account, None, remember)
+
+    async def _halfway(self, tx: Tx, account: Account) -> Halfway:
+        subject = self._new_id()
+        token = f"qm_{account.tenant.hex}_{account.id.hex}_{subject.hex}_{mint_secret()}"
+        return Halfway(token, await self._second.ask(tx, account, subject, token))
 
     async def refresh(self, refresh_token: str, *, address: str) -> SignedIn:
         """Exchange a refresh token for new tokens; it counts once.
@@ -255,6 +300,17 @@ class SignIn:
             "permissions": sorted(account.permissions),
             "region": self._region,
         }
+
+
+def _halfway_named(token: str) -> tuple[UUID, UUID, UUID]:
+    """Read which tenant, user and attempt a token claims to be of. Raises: InvalidCredentials."""
+    try:
+        mark, tenant, principal, subject, _ = token.split("_", 4)
+        if mark != "qm":
+            raise ValueError(mark)
+        return UUID(tenant), UUID(principal), UUID(subject)
+    except ValueError:
+        raise InvalidCredentials from None
 
 
 def _parts(refresh_token: str) -> tuple[UUID, UUID, str]:

@@ -75,6 +75,8 @@ EVENTS: Final[Mapping[str, str]] = {
     "key.created": "a key was made",
     "key.updated": "a key's secret, name or end changed",
     "key.revoked": "a key was revoked",
+    "factor.registered": "somebody registered a security key, or an app for one-time codes",
+    "factor.removed": "somebody's second factor was taken away",
     "delegation.created": "somebody lent their say",
     "delegation.updated": "a delegation changed",
     "delegation.deleted": "a delegation was ended",

@@ -10,7 +10,7 @@ from quorate.store.database import Database
 from quorate.surfaces.http.routing import Paths
 from quorate.surfaces.native.api import surface
 from tests.app.directory import PASSWORD
-from tests.surfaces.native.step_up import a_passkey, takes_keys
+from tests.surfaces.native.step_up import a_passkey, factors, takes_keys
 from tests.surfaces.native.story import Story, by, by_security
 from tests.surfaces.native.tour import directory
 
@@ -111,7 +111,7 @@ async def everything(story: Story) -> None:
     await story.post("rhea", f"/access-requests/{request}/comments", {"text": "please"}, 201)
     await story.get("rhea", f"/access-requests/{request}/comments")
     task = await story.task("ana", request)
-    await a_passkey(story, "ana")
+    await factors(story)
     await a_passkey(story, "ada")
     await story.post("ana", f"/approvals/{task}/challenge")
     await story.post("ada", f"/access-requests/{request}/challenge")

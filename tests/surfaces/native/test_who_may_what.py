@@ -63,9 +63,11 @@ POLICY_WRITE = "policy:write"
 
 # Method and path, whole, as regular expressions; the first that fits counts.
 RULES: tuple[tuple[str, str, Rule], ...] = (
-    ("POST", "/auth/(login|refresh)", Anyone()),
+    ("POST", "/auth/(login|refresh|mfa)", Anyone()),
     ("POST", "/auth/logout", Everybody()),
-    ("GET", "/users/me", Everybody()),
+    ("GET", "/users/me(/factors)?", Everybody()),
+    ("POST", "/users/me/passkeys/{id}/remove", Own()),
+    ("POST", "/users/me/.*", Everybody()),
     ("GET", "/workflows.*", Holds((WORKFLOW_READ,))),
     (".*", "/workflows.*", Holds((WORKFLOW_WRITE,))),
     ("GET", "/workflow-instances", Holds((WORKFLOW_READ,))),
@@ -98,7 +100,12 @@ RULES: tuple[tuple[str, str, Rule], ...] = (
     (".*", "/policies.*", Holds((POLICY_WRITE,))),
 )
 # Everybody may send these, and they do something: what they refuse is the matter of their own tests.
-DO_SOMETHING = {"POST /access-requests", "POST /delegations", "POST /auth/logout"}
+DO_SOMETHING = {
+    "POST /access-requests",
+    "POST /delegations",
+    "POST /auth/logout",
+    *(name(route) for route in ROUTES if route.path.startswith("/users/me/") and route.method == "POST"),
+}
 
 
 def rule(route: Route[Any]) -> Rule | None:

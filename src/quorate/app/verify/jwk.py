@@ -9,6 +9,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from webauthn.helpers import encode_cbor, parse_cbor
 from webauthn.helpers.cose import COSECRV, COSEKTY, COSEAlgorithmIdentifier, COSEKey
+from webauthn.helpers.exceptions import InvalidCBORData
 
 _CURVES: Final = {
     "P-256": (COSECRV.P256, COSEAlgorithmIdentifier.ECDSA_SHA_256),
@@ -86,7 +87,7 @@ def from_cose(key: bytes) -> dict[str, str]:
                 return {"kty": "RSA", **_text(said, n=COSEKey.N, e=COSEKey.E)}
             case _:
                 raise BadKey("not a kind of key we verify")
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, InvalidCBORData) as error:
         raise BadKey("not a kind of key we verify") from error
 
 

@@ -7,16 +7,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 from uuid import UUID
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 from starlette.responses import Response
 
 from quorate.app.me import Me, Principal
-from quorate.app.signin import SignedIn
-from quorate.surfaces.http.answering import moment
+from quorate.app.signin import Halfway, SignedIn
+from quorate.surfaces.http.answering import answer, moment
 from quorate.surfaces.http.problems import BadInput
 from quorate.surfaces.http.reading import body
 from quorate.surfaces.http.signin import named_tenant
 from quorate.surfaces.native.calls import given, said
+from quorate.surfaces.native.challenges import AssertionOptions, options
 from quorate.surfaces.native.services import Call
 from quorate.surfaces.native.shapes import Login, Refresh
 from quorate.surfaces.native.shown import Id, Moment
@@ -60,6 +61,19 @@ class MeShown(UserShown, frozen=True, rename="camel", kw_only=True):
     updated_at: Moment
 
 
+class LoginShown(Struct, frozen=True, rename="camel", kw_only=True):
+    """What a login gives: `data`; or, where a second factor is wanted, `mfaRequired` and a token for `/auth/mfa`.
+
+    The token counts once, within five minutes. `webauthn`: what a security key may sign instead of showing a code.
+    """
+
+    success: Literal[True] | UnsetType = UNSET
+    data: TokensShown | UnsetType = UNSET
+    mfa_required: Literal[True] | UnsetType = UNSET
+    mfa_token: str | UnsetType = UNSET
+    webauthn: AssertionOptions | UnsetType = UNSET
+
+
 async def login(http: Call) -> Response:
     tenant = named_tenant(http)
     asked = await body(http, Login)
@@ -68,7 +82,10 @@ async def login(http: Call) -> Response:
         tenant, asked.email.strip(), asked.password, address=http.address, remember=asked.remember_me
     )
 
-    return given(_tokens(opened))
+    if isinstance(opened, Halfway):
+        to_sign = UNSET if opened.to_sign is None else options(opened.to_sign)
+        return answer(LoginShown(mfa_required=True, mfa_token=opened.token, webauthn=to_sign))
+    return answer(LoginShown(success=True, data=tokens_shown(opened)))
 
 
 async def refresh(http: Call) -> Response:
@@ -76,7 +93,7 @@ async def refresh(http: Call) -> Response:
 
     opened = await http.services.signin.refresh(asked.refresh_token, address=http.address)
 
-    return given(_tokens(opened))
+    return given(tokens_shown(opened))
 
 
 async def logout(http: Call) -> Response:
@@ -95,7 +112,8 @@ async def me(http: Call) -> Response:
     return given(_me(http, found))
 
 
-def _tokens(opened: SignedIn) -> TokensShown:
+def tokens_shown(opened: SignedIn) -> TokensShown:
+    """Show what a sign-in gives."""
     account = opened.account
     return TokensShown(
         access_token=opened.access.token,

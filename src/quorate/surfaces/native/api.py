@@ -67,8 +67,8 @@ _ACCOUNTS: Final[Table] = (
         "Sign in with a password",
         who=Who.ANYONE,
         body=shapes.Login,
-        answer=Ok[accounts.TokensShown],
-        errors=(401, 403, 404, 429),
+        answer=accounts.LoginShown,
+        errors=(401, 403, 404, 423, 429),
         headers={"X-Tenant-ID": "which tenant, where there are several"},
     ),
     _route(

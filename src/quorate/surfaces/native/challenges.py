@@ -8,7 +8,7 @@ from typing import Literal
 from msgspec import UNSET, Struct, UnsetType
 from starlette.responses import Response
 
-from quorate.app.challenges import Challenge
+from quorate.app.evidence import ToSign
 from quorate.app.requests import OpenStep
 from quorate.app.verify.jwk import as_base64url
 from quorate.domain.refusals import NoSuchRequest, OwnRequest
@@ -60,8 +60,8 @@ async def to_override(http: Call) -> Response:
     return given(options(asked))
 
 
-def options(asked: Challenge) -> AssertionOptions:
-    """Show a challenge as a browser's `navigator.credentials.get` wants it."""
+def options(asked: ToSign) -> AssertionOptions:
+    """Show what is to be signed as a browser's `navigator.credentials.get` wants it."""
     return AssertionOptions(
         challenge=as_base64url(asked.challenge),
         timeout=asked.timeout_s * 1000,

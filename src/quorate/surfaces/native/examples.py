@@ -13,10 +13,29 @@ ROLE: Final = "2f9b8a70-1c5e-4d6b-a3f8-7e4d0b9c6a44"
 REFRESH_TOKEN: Final = (
     "qr_5d0c6a0e7f0b4a8e9d530d1c5d2f6b11_c1a4f3de2b864c0f8a556c7b3f1e9a22_0123456789abcdefghijklmnopqrstuvwxyzABCDEFG"  # noqa: S105  # Nobody's.
 )
+MFA_TOKEN: Final = (
+    "qm_5d0c6a0e7f0b4a8e9d530d1c5d2f6b11_c1a4f3de2b864c0f8a556c7b3f1e9a22_8e7d2c4190ab4f3cb1de52f0a6c84d33_ABCDEFG"  # noqa: S105  # Nobody's.
+)
 
 _ACCOUNTS: Final = {
     "Login": {"email": "ana@acme.example", "password": "correct horse battery staple", "rememberMe": True},
     "Refresh": {"refreshToken": REFRESH_TOKEN},
+    "Reauthentication": {"password": "correct horse battery staple"},
+    "NewPasskey": {
+        "name": "blue key",
+        "credential": {
+            "id": "mDkzXc8wTt6m0l2YQ3qv5g",
+            "rawId": "mDkzXc8wTt6m0l2YQ3qv5g",
+            "type": "public-key",
+            "response": {
+                "clientDataJSON": "eyJ0eXBlIjoid2ViYXV0aG4ifQ",
+                "attestationObject": "o2NmbXRkbm9uZQ",
+            },
+            "clientExtensionResults": {},
+        },
+    },
+    "FirstCode": {"code": "492039"},
+    "SecondStepGiven": {"mfaToken": MFA_TOKEN, "code": "492039"},
     "NewUser": {
         "email": "noor@acme.example",
         "firstName": "Noor",

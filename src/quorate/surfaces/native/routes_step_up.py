@@ -3,12 +3,18 @@
 Source: native contract b.8.
 """
 
-from typing import Final
+from typing import Any, Final
 
 from quorate.domain.permissions import WORKFLOW_WRITE
-from quorate.surfaces.native import challenges
+from quorate.surfaces.http.surface import Who
+from quorate.surfaces.native import accounts, challenges, factors
 from quorate.surfaces.native.routes import Table, route
-from quorate.surfaces.native.shown import Ok
+from quorate.surfaces.native.shown import Done, Ok
+
+_REAUTHENTICATED: Final[dict[str, Any]] = {
+    "body": factors.Reauthentication,
+    "body_optional": True,
+}
 
 STEP_UP: Final[Table] = (
     route(
@@ -27,5 +33,82 @@ STEP_UP: Final[Table] = (
         who=WORKFLOW_WRITE,
         answer=Ok[challenges.AssertionOptions],
         errors=(404, 409, 429),
+    ),
+    route(
+        "POST",
+        "/auth/mfa",
+        factors.show,
+        "Show the second factor that a login wants",
+        who=Who.ANYONE,
+        body=factors.SecondStepGiven,
+        answer=Ok[accounts.TokensShown],
+        errors=(401, 423, 429),
+    ),
+    route("GET", "/users/me/factors", factors.mine, "List one's own second factors", answer=Ok[factors.FactorsShown]),
+    route(
+        "POST",
+        "/users/me/passkeys/begin",
+        factors.begin_passkey,
+        "Begin to register a security key",
+        answer=Ok[factors.CreationOptions],
+        errors=(404, 409, 423, 429),
+        **_REAUTHENTICATED,
+    ),
+    route(
+        "POST",
+        "/users/me/passkeys",
+        factors.add_passkey,
+        "Register the security key that a browser made",
+        body=factors.NewPasskey,
+        answer=Ok[factors.PasskeyShown],
+        status=201,
+        errors=(404, 409, 423, 429),
+    ),
+    route(
+        "POST",
+        "/users/me/passkeys/{id}/remove",
+        factors.remove_passkey,
+        "Take a security key away",
+        answer=Done,
+        errors=(404, 423, 429),
+        **_REAUTHENTICATED,
+    ),
+    route(
+        "POST",
+        "/users/me/totp/begin",
+        factors.begin_app,
+        "Begin with an app for one-time codes",
+        answer=Ok[factors.AppBegun],
+        errors=(404, 423, 429),
+        **_REAUTHENTICATED,
+    ),
+    route(
+        "POST",
+        "/users/me/totp",
+        factors.add_app,
+        "Let the new app count, by a code of it",
+        body=factors.FirstCode,
+        answer=Ok[factors.CodesShown],
+        status=201,
+        errors=(404, 423, 429),
+    ),
+    route(
+        "POST",
+        "/users/me/totp/remove",
+        factors.remove_app,
+        "Take the app for one-time codes away",
+        answer=Done,
+        errors=(404, 423, 429),
+        **_REAUTHENTICATED,
+    ),
+    route(
+        "POST",
+        "/users/me/recovery-codes",
+        factors.renew_codes,
+        "Make new recovery codes",
+        answer=Ok[factors.CodesShown],
+        status=201,
+        errors=(404, 409, 423, 429),
+        **_REAUTHENTICATED,
     ),
 )
