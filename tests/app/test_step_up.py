@@ -23,7 +23,7 @@ from quorate.domain.events import Choice, Decided, Overridden
 from quorate.domain.evidence import Demand
 from quorate.domain.workflows import Count, Kind, Leaf, Node
 from quorate.store.database import Database
-from tests.app.company import Company
+from tests.app.company import Company, keyed
 from tests.app.directory import CHEAP, PASSWORD, SEALER, a_service, change
 from tests.authenticator import ORIGIN, SETTINGS, Authenticator
 
@@ -154,6 +154,23 @@ async def test_an_administrator_overrides_with_a_key_of_their_own(desk: Desk) ->
     [overridden] = [event for event in passed.events if isinstance(event, Overridden)]
     assert overridden.signed is not None
     assert overridden.signed.snapshot == snapshot(done.request, 0)
+
+
+async def test_a_repeated_override_gets_the_first_answer_though_its_signature_is_used_up(desk: Desk) -> None:
+    ana, ada = (Leaf(Kind.USER, str(one)) for one in (desk.company.ana, desk.company.ben))
+    await desk.company.workflow(*(Node(Count(1), (one,), FACTOR) for one in (ana, ada)))
+    done, admin = await desk.company.ask(), desk.actor(desk.company.ada, "admin")
+    asked = await desk.challenges.issue(admin, OpenStep(done.request.id), to_override=True)
+    evidence = Evidence(webauthn=desk.keys[desk.company.ada].sign(asked.challenge))
+
+    answers = [
+        await desk.requests.override(admin, done.request.id, Choice.APPROVE, None, evidence, keyed("k"))
+        for _ in range(2)
+    ]
+
+    assert [one.replayed for one in answers] == [False, True]
+    assert [one.request.current.index for one in answers] == [1, 1]
+    assert await desk.wrong_tries() == 0
 
 
 Lie = Callable[[Authenticator, ToSign], dict[str, Any]]

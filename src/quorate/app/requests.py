@@ -13,6 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from quorate.app.actor import Actor
+from quorate.app.batch import KEPT_FOR
 from quorate.app.commands import Door
 from quorate.app.evidence import NO_EVIDENCE, Evidence, Verifier
 from quorate.app.filing import AskAccess, Asking, Start
@@ -26,10 +27,11 @@ from quorate.domain.events import Cause, Choice, Closed, Outcome, Overridden, Re
 from quorate.domain.permissions import REQUEST_FOR_OTHERS, WORKFLOW_READ, WORKFLOW_WRITE
 from quorate.domain.refusals import Refusal
 from quorate.domain.requests import Request, StepState
-from quorate.store import overrides, tasks
+from quorate.store import overrides, replays, tasks
 from quorate.store import requests as store
 from quorate.store.database import Database
 from quorate.store.history import Past
+from quorate.store.replays import ReplayKey
 from quorate.store.requests import Key
 from quorate.store.tx import Tx
 
@@ -128,8 +130,8 @@ class Requests:
         Raises: as `lifecycle.override`; NoSuchRequest, KeyReused; as `Verifier.verify`, if evidence came.
         """
         found = await self._of_kind(actor, request, ACCESS, WORKFLOW_WRITE)
-        proof = None
-        if choice is Choice.APPROVE and evidence != NO_EVIDENCE and await self._may_override(actor, found):
+        proof, is_new = None, not await self._was_answered(actor, idempotency)
+        if choice is Choice.APPROVE and evidence != NO_EVIDENCE and is_new and await self._may_override(actor, found):
             proof = await self._verifier.verify(actor, evidence, request, found.current.index)
         command = do.Override(actor.principal, choice, note, proof)
         return await self._take(actor, command, request=request, idempotency=idempotency)
@@ -244,6 +246,14 @@ class Requests:
             actor.demand(permission)
             raise no.NoSuchRequest(id)
         return found.request
+
+    async def _was_answered(self, actor: Actor, idempotency: Idempotency | None) -> bool:
+        """Say whether the door will only repeat what it answered: then what was signed for that is used up, rightly."""
+        if idempotency is None:
+            return False
+        key = ReplayKey(actor.tenant, actor.principal, idempotency.key)
+        async with self._db.tx({actor.tenant}) as tx:
+            return bool(await replays.find(tx, [key], self._clock() - KEPT_FOR))
 
     async def _decidable(self, actor: Actor, about: UUID | OpenStep) -> tuple[UUID, int] | None:
         """Look, cheaply, whether a decision could count at all: in which request and step. The door says why not."""
