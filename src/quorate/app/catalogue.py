@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from quorate.app.actor import Actor
 from quorate.app.directory import Change, Desk, said
 from quorate.domain import refusals as no
-from quorate.domain.permissions import DIRECTORY_READ, DIRECTORY_WRITE
+from quorate.domain.permissions import DIRECTORY_READ, DIRECTORY_WRITE, USUAL
 from quorate.store import catalogue as store
 from quorate.store import directory, members, people, workflows
 from quorate.store.catalogue import Shelf
@@ -257,7 +257,12 @@ class Roles(_Peopled[Role]):
     joined, left = "role.assigned", "role.revoked"
 
     async def create(self, actor: Actor, fields: RoleFields) -> Found[Role]:
-        """Raises: NotPermitted, DuplicateName, BadReference, GivesMore."""
+        """Make a role; where nothing is said of permissions it carries what is usual for its name.
+
+        Raises: NotPermitted, DuplicateName, BadReference, GivesMore.
+        """
+        if fields.permissions is UNSET:
+            fields = replace(fields, permissions=USUAL.get(str(fields.name), ()))
         return await self._create(actor, fields, lambda id, at: Role(id=id, name="", created_at=at, updated_at=at))
 
     async def update(

@@ -137,3 +137,13 @@ async def test_a_mistake_of_ours_is_told_in_these_words(jit: Jit) -> None:
         assert error(await jit.call("ada", "GET", "/requests")) == (500, "internal")
     finally:
         surface._services = broken
+
+
+async def test_a_role_by_the_name_of_approver_may_approve_unless_told_otherwise(jit: Jit) -> None:
+    first, second = await jit.ask(), await jit.ask("ana")
+    for name, who, request, status in (("approver", "mona", first, 200), ("admin", "rita", second, 403)):
+        said = {} if status == 200 else {"permissions": ["workflow:read"]}
+        role = await jit.story.post("ada", "/roles", {"name": name, **said}, 201)
+        assert role["permissions"] == ["request:approve"] if status == 200 else ["workflow:read"]
+        await jit.story.post("ada", f"/users/{jit.ids[who]}/roles", {"roleId": role["id"]})
+        assert (await jit.decided(who, request))[0] == status

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from quorate.app.declare.draft import Draft
 from quorate.app.declare.names import values
 from quorate.app.declare.schema import Entry
+from quorate.domain.permissions import USUAL
 from quorate.store.directory import Group, Resource, Role
 
 Asked = TypeVar("Asked", Role, Group, Resource)
@@ -29,7 +30,8 @@ def plan_things(draft: Draft) -> None:
     """Plan roles, groups and resources."""
     for entry in draft.entries("roles"):
         id = draft.names.ids[entry.path]
-        role = Role(id=id, name=entry.name, created_at=draft.at, updated_at=draft.at)
+        usual = USUAL.get(entry.name, ())
+        role = Role(id=id, name=entry.name, permissions=usual, created_at=draft.at, updated_at=draft.at)
         _one(draft, entry, draft.state.roles.get(id), role, _ROLE, draft.rows.roles)
     for entry in draft.entries("groups"):
         id = draft.names.ids[entry.path]
