@@ -11,17 +11,19 @@ from msgspec.structs import replace
 from quorate.app import filing, grants, planning, tenants
 from quorate.app.cedar.ready import Shelf
 from quorate.app.filing import AskAccess, Planned, Start
+from quorate.app.judging import may_approve
 from quorate.app.look import look
 from quorate.app.orders import Answer, Done, Order, Wait
 from quorate.app.record import NOWHERE, Caused, Change, give, owe, write_down
 from quorate.app.tenants import Rules
 from quorate.domain import commands as do
-from quorate.domain import lifecycle
+from quorate.domain import lifecycle, routing
 from quorate.domain import refusals as no
 from quorate.domain.breakglass import review_of, reviewed
 from quorate.domain.events import Decided, Event, Outcome, Overridden
 from quorate.domain.history import apply_all, replay
 from quorate.domain.people import People
+from quorate.domain.permissions import REQUEST_APPROVE
 from quorate.domain.refusals import Refusal
 from quorate.store import credentials, history, replays
 from quorate.store import requests as store
@@ -139,6 +141,7 @@ class _Working:
         if shown := {(order.tenant, id) for order in orders if (id := _factor_of(order))}:
             await credentials.hold(tx, shown)
         self._people = await look(tx, self._rules, self._held, keyed, plans, self._at)
+        await self._ask_policies(tx, keyed)
         self._lapse()
 
         answers: dict[UUID, Answer] = {}
@@ -187,6 +190,19 @@ class _Working:
                 await grants.revoke_of_request(
                     tx, key.tenant, about, self._at, request.closed_by, "the review found it unjustified", self._new_id
                 )
+
+    async def _ask_policies(self, tx: Tx, keyed: Sequence[tuple[Order, Key | None]]) -> None:
+        """Find those whom only a policy lets decide, of requests that no workflow governs."""
+        asked = []
+        for order, key in keyed:
+            if not isinstance(order.what, do.Decide) or key is None or key not in self._held:
+                continue
+            request, person = self._held[key].request, self._people[key.tenant].person(order.actor)
+            if request.is_open and not person.may(REQUEST_APPROVE) and request.route == routing.BUILT_IN:
+                asked.append((request, person))
+        if asked:
+            permitted = await may_approve(tx, self._shelf, asked, self._at)
+            self._people = {tenant: replace(one, permitted=permitted) for tenant, one in self._people.items()}
 
     def _lapse(self) -> None:
         for key, held in self._held.items():

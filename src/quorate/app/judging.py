@@ -8,10 +8,12 @@ from msgspec import Struct
 
 from quorate.app.cedar.question import Question, what, who
 from quorate.app.cedar.ready import Ready, Shelf
+from quorate.app.cedar.schema import APPROVE
 from quorate.domain.events import Duration
 from quorate.domain.grants import span
 from quorate.domain.people import Person
 from quorate.domain.policy import Outcome
+from quorate.domain.requests import Request
 from quorate.store import policies as store
 from quorate.store.policies import Thing
 from quorate.store.tx import Tx
@@ -51,6 +53,37 @@ class Judge(Struct, frozen=True):
                 requester=actor,
             )
         )
+
+
+async def may_approve(
+    tx: Tx, shelf: Shelf, asked: Sequence[tuple[Request, Person]], at: datetime
+) -> frozenset[tuple[UUID, UUID]]:
+    """Find who may approve a request because a policy says so: pairs of request and account.
+
+    A rule must permit the action `approve` by name: what permits everything was not written with this in mind.
+    """
+    ready = await shelf.ready(tx)
+    open_to = [
+        (request, person, request.filing.target)
+        for request, person in asked
+        if request.filing.target and request.tenant in ready and not ready[request.tenant].compiled.is_empty
+    ]
+    wanted = {(request.tenant, target.type, UUID(target.id)) for request, _, target in open_to}
+    things = await store.things(tx, wanted) if wanted else {}
+    found = set()
+    for request, person, target in open_to:
+        id, tenants = UUID(target.id), ready[request.tenant]
+        unregistered = Thing(
+            id=id, kind=target.own_type or target.type, name=target.name, external_id=target.external_id
+        )
+        judge = Judge(tenants, target.type, things.get((request.tenant, target.type, id), unregistered))
+        filing = request.filing
+        outcome = judge.says(
+            person, actor=person.id, action=APPROVE, duration=filing.duration, reason=filing.justification, at=at
+        )
+        if outcome.is_permitted and tenants.compiled.speaks_of(APPROVE, outcome.rules):
+            found.add((request.id, person.id))
+    return frozenset(found)
 
 
 async def judges(

@@ -67,13 +67,15 @@ class People(Struct, frozen=True):
     """What the rules may ask about people while they handle one batch for one tenant.
 
     `crowds` is filled for the leaves of steps that may open, and of the open step where its rule
-    must know who is left; asking for another leaf is our own mistake.
+    must know who is left; asking for another leaf is our own mistake. `permitted` are pairs of a request and an
+    account that a policy lets approve it, where that is asked.
     """
 
     persons: Mapping[UUID, Person] = {}
     crowds: Mapping[tuple[Kind, str], Crowd] = {}
     self_approval: bool = False
     fallback: tuple[Leaf, ...] = ()
+    permitted: frozenset[tuple[UUID, UUID]] = frozenset()
 
     def person(self, id: UUID | None) -> Person:
         """Give the person of this id; one who does not exist is an account that may do nothing."""

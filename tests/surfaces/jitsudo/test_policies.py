@@ -181,3 +181,25 @@ async def test_policies_are_for_those_who_may_write_them(jit: Jit) -> None:
         403,
         "forbidden",
     )
+
+
+async def test_a_policy_lets_somebody_approve_if_it_says_so_by_name(jit: Jit) -> None:
+    """What permits any action lets nobody approve. Source: (d) 2."""
+    made, other = await jit.ask(), await jit.ask(resource={"type": "aws_s3_bucket", "id": "logs"})
+    assert (await jit.decided("mona", made))[0] == 403
+    mona = f'principal == User::"{jit.ids["mona"]}"'
+    await jit.policy("mona", f'permit({mona}, action == Action::"approve", resource is AwsAccount);')
+
+    assert (await jit.decided("mona", other))[0] == 403
+    assert (await jit.decided("rita", made))[0] == 403
+    status, approved = await jit.decided("mona", made)
+    assert (status, approved["status"], approved["decided_by"]) == (200, "approved", str(jit.ids["mona"]))
+    assert (await jit.decided("mona", made))[0] == 409
+
+    hers = await jit.ask("mona")
+    assert (await jit.decided("mona", hers))[0] == 403
+    third = await jit.ask()
+    await jit.policy("not her", f'forbid({mona}, action == Action::"approve", resource);', priority=1)
+    assert (await jit.decided("mona", third))[0] == 403
+    await jit.story.workflow()
+    assert (await jit.decided("mona", await jit.ask()))[0] == 403

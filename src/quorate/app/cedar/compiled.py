@@ -51,6 +51,11 @@ class Compiled:
             named |= parsed.named
             self._permits += parsed.permits
             self._scopes += parsed.scopes
+        self._actions = {
+            one.name: frozenset(id for _, id in scope.actions)
+            for one, scope in zip(rules, self._scopes, strict=True)
+            if scope.actions is not None
+        }
         self._whole = _Slice(rules, self._permits)
         self.named: Final = frozenset(named)
 
@@ -67,6 +72,10 @@ class Compiled:
     def group_names(self) -> frozenset[str]:
         """What the rules call groups that is no id, and so must be a name."""
         return frozenset(id for type, id in self.named if type == "Group" and not _is_uuid(id))
+
+    def speaks_of(self, action: str, rules: Collection[str]) -> bool:
+        """Say whether one of these rules, by name, is about this action, and not just about any."""
+        return any(action in self._actions.get(name, ()) for name in rules)
 
     def ask(self, question: Question, aliases: Mapping[str, Collection[str]] | None = None) -> Outcome:
         """Answer a question. It never raises: what goes wrong is an error of the outcome, which denies.
