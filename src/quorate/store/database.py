@@ -47,6 +47,8 @@ _SESSION = {
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
+    "enable_bitmapscan": "off",
+    "max_parallel_workers_per_gather": "0",
     "jit": "off",  # Our statements are short; compiling them costs more than running them.
     "lock_timeout": "2s",
     "statement_timeout": "30s",

@@ -107,9 +107,6 @@ async def inbox(
         """
         for way in ways
     ]
-    # How long a key's list is differs by orders of magnitude, which the planner cannot see. Without bitmaps it walks
-    # each list in order and stops after a page, whatever it thinks.
-    await tx.run("SET LOCAL enable_bitmapscan = off")
     rows = await tx.all(
         f"""
         {_overdue(bound)}
@@ -122,7 +119,6 @@ async def inbox(
         """,
         *bound.values,
     )
-    await tx.run("SET LOCAL enable_bitmapscan = on")
     found = [(one.tasks[-1], one) for one in map(held, rows)]  # The open task is that of the last step opened.
     return sorted(found, key=lambda one: (one[1].request.created_at, one[0]), reverse=True)
 
@@ -224,9 +220,10 @@ def _overdue(bound: Bound) -> str:
     return f"""
         WITH overdue AS MATERIALIZED (
             SELECT request.id AS late
-              FROM timer JOIN request ON request.tenant_id = timer.tenant_id AND request.id = timer.subject_id
-             WHERE timer.tenant_id = $1 AND timer.kind = 'request' AND timer.due_at <= {now}
-               AND request.status = 'pending' AND request.expires_at <= {now})
+              FROM (SELECT subject_id FROM timer
+                     WHERE tenant_id = $1 AND kind = 'request' AND due_at <= {now} ORDER BY due_at) timer
+              JOIN request ON request.tenant_id = $1 AND request.id = timer.subject_id
+             WHERE request.status = 'pending' AND request.expires_at <= {now})
     """
 
 
