@@ -25,6 +25,7 @@ from quorate.app.verify.assertions import KeyRules, Wrong
 from quorate.app.verify.registrations import Registered, check_registration
 from quorate.domain import refusals as no
 from quorate.domain.evidence import Signed
+from quorate.domain.permissions import DIRECTORY_WRITE
 from quorate.store import challenges, credentials, tenants
 from quorate.store import factors as store
 from quorate.store.challenges import Challenge
@@ -134,7 +135,7 @@ class Factors(Struct, frozen=True):
                     created_at=change.at,
                 )
                 await credentials.put_credentials(change.tx, change.tenant, [new])
-                await _tell(change, id, "factor.registered", "passkey", name)
+                await _tell(change, user.id, id, "factor.registered", "passkey", name)
         except UniqueViolationError:
             raise no.BadReference("credential", "this key is registered already") from None
         return _factor(new)
@@ -146,7 +147,7 @@ class Factors(Struct, frozen=True):
         await self.verifier.demand_password(actor, password)
         async with self.desk.change(actor) as change:
             found = await _key_there(change, id)
-            await _remove(change, found.id, "passkey", found.name)
+            await _remove(change, actor.principal, found.id, "passkey", found.name)
 
     async def begin_app(self, actor: Actor, password: str | None) -> NewApp:
         """Begin with an app for one-time codes. It counts once a code of it was shown; until then nothing changes."""
@@ -177,10 +178,10 @@ class Factors(Struct, frozen=True):
         async with self.desk.change(actor) as change:
             before = await store.totp_of(change.tx, change.tenant, user.id)
             if before is not None:
-                await _remove(change, before.id, "totp", "")
+                await _remove(change, user.id, before.id, "totp", "")
             new = StoredTotp(self.desk.new_id(), taken.random, period, change.at, None)
             await store.put_totp(change.tx, change.tenant, user.id, new)
-            await _tell(change, new.id, "factor.registered", "totp", "")
+            await _tell(change, user.id, new.id, "factor.registered", "totp", "")
             return await _new_codes(change, user.id)
 
     async def remove_app(self, actor: Actor, password: str | None) -> None:
@@ -191,7 +192,22 @@ class Factors(Struct, frozen=True):
             found = await store.totp_of(change.tx, change.tenant, user.id)
             if found is None:
                 raise no.NoSuchTarget("totp", str(user.id))
-            await _remove(change, found.id, "totp", "")
+            await _remove(change, user.id, found.id, "totp", "")
+
+    async def remove_all(self, actor: Actor, user: UUID) -> None:
+        """Take every second factor of a user away who has lost them, and the recovery codes.
+
+        Raises: NotPermitted: `directory:write` is not held; NoSuchUser; GivesMore: they may do more than the caller.
+        """
+        async with self.desk.change(actor, DIRECTORY_WRITE) as change:
+            if await user_there(change, user) is None:
+                raise no.NoSuchUser(user)
+            await change.demand_holding_all_of(user)
+            theirs = await _mine(change.tx, change.tenant, user)
+            for one in theirs.keys:
+                await _remove(change, user, one.id, "passkey", one.name)
+            if theirs.app is not None:
+                await _remove(change, user, theirs.app.id, "totp", "")
 
     async def renew_codes(self, actor: Actor, password: str | None) -> list[str]:
         """Make new recovery codes; those before count no more. Raises: CannotChallenge: there is nothing to recover."""
@@ -267,15 +283,15 @@ async def _new_codes(change: Change, user: UUID) -> list[str]:
     return ["-".join(one[place : place + 4] for place in range(0, 16, 4)) for one in made]
 
 
-async def _remove(change: Change, id: UUID, what: str, name: str) -> None:
+async def _remove(change: Change, holder: UUID, id: UUID, what: str, name: str) -> None:
     """Take a factor away, and the recovery codes with the last one."""
     await credentials.revoke_credentials(change.tx, change.tenant, [id], change.at)
-    left = await _mine(change.tx, change.tenant, change.actor.principal)
+    left = await _mine(change.tx, change.tenant, holder)
     if not left.keys and left.app is None:
-        await store.put_codes(change.tx, change.tenant, change.actor.principal, [], change.at)
-    await _tell(change, id, "factor.removed", what, name)
+        await store.put_codes(change.tx, change.tenant, holder, [], change.at)
+    await _tell(change, holder, id, "factor.removed", what, name)
 
 
-async def _tell(change: Change, id: UUID, event: str, what: str, name: str) -> None:
-    body = {"kind": what, "name": name, "userId": str(change.actor.principal)}
+async def _tell(change: Change, holder: UUID, id: UUID, event: str, what: str, name: str) -> None:
+    body = {"kind": what, "name": name, "userId": str(holder)}
     await change.happened("credential", id, event, body, change.at)

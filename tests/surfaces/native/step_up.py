@@ -49,6 +49,7 @@ async def factors(story: Story) -> None:
     token = (await story.call(None, "POST", "/auth/login", login, headers=headers)).json()["mfaToken"]
     await story.post(None, "/auth/mfa", {"mfaToken": token, "recoveryCode": recovery})
     await story.post("ana", "/users/me/totp/remove", mine)
+    await story.call("ada", "DELETE", f"/users/{story.ids['ana']}/factors")
     key = Authenticator()
     for name in ("one", "two"):
         key = Authenticator()

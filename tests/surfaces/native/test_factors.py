@@ -235,6 +235,22 @@ async def test_a_recovery_code_stands_in_once(story: Story) -> None:
     assert await recover(new[0]) == 200
 
 
+async def test_an_administrator_takes_away_what_somebody_has_lost_and_nobody_else_does(story: Story) -> None:
+    await an_app(story)
+    await a_passkey(story, "ana")
+    path = f"/users/{story.ids['ana']}/factors"
+    for who, status in (("ben", 403), ("rita", 403), ("olu", 404)):
+        assert (await story.call(who, "DELETE", path)).status_code == status
+
+    assert (await story.call("ada", "DELETE", path)).status_code == 200
+
+    assert await story.get("ana", "/users/me/factors") == {"passkeys": [], "totp": None, "recoveryCodesLeft": 0}
+    assert (await login(story)).json()["success"] is True
+    told = await story.get("ada", "/audit/events?action=factor.removed")
+    assert {one["details"]["userId"] for one in told["events"]} == {str(story.ids["ana"])}
+    assert told["total"] == 2
+
+
 async def test_where_the_tenant_says_so_a_passkey_is_demanded_to_sign_in(story: Story, owner: Database) -> None:
     await takes_keys(story, owner, signIn=False)
     ana, ben = await a_passkey(story, "ana"), await a_passkey(story, "ben")

@@ -202,6 +202,12 @@ async def remove_app(http: Call) -> Response:
     return said("One-time codes removed")
 
 
+async def remove_all(http: Call) -> Response:
+    await http.services.factors.remove_all(http.actor, as_id(http.path["id"]))
+
+    return said("Second factors removed")
+
+
 async def renew_codes(http: Call) -> Response:
     asked = await body(http, Reauthentication, optional=True)
 

@@ -5,7 +5,7 @@ Source: native contract b.8.
 
 from typing import Any, Final
 
-from quorate.domain.permissions import WORKFLOW_WRITE
+from quorate.domain.permissions import DIRECTORY_WRITE, WORKFLOW_WRITE
 from quorate.surfaces.http.surface import Who
 from quorate.surfaces.native import accounts, challenges, factors
 from quorate.surfaces.native.routes import Table, route
@@ -110,5 +110,14 @@ STEP_UP: Final[Table] = (
         status=201,
         errors=(404, 409, 423, 429),
         **_REAUTHENTICATED,
+    ),
+    route(
+        "DELETE",
+        "/users/{id}/factors",
+        factors.remove_all,
+        "Take the second factors away of a user who has lost them",
+        who=DIRECTORY_WRITE,
+        answer=Done,
+        errors=(404,),
     ),
 )
