@@ -260,7 +260,9 @@ class _Working:
             self._submit(order, self._new_id(), self._new_id(), do.Submit(order.actor, review, route))
             return done
         usual_s = self._rules[order.tenant].usual_s
-        command = filing.submission(order.actor, order.what, planned, people, duplicate, usual_s, self._at)
+        command = filing.submission(
+            order.actor, order.what, planned, people, duplicate, usual_s, self._at, order.origin
+        )
         return self._submit(order, id, order.id, command)
 
     def _submit(self, order: Order, id: UUID, cause: UUID, command: do.Submit) -> Done:

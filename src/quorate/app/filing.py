@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from quorate.app.asking import AskAccess, Asking, Start, Terms, accounts, as_id, duplicate_key
 from quorate.app.cedar.schema import REQUEST_ACCESS
 from quorate.app.planning import Planned
+from quorate.app.record import NOWHERE, Origin
 from quorate.domain import commands as do
 from quorate.domain import refusals as no
 from quorate.domain.breakglass import GlassRules, duration_allowed
@@ -34,10 +35,11 @@ def submission(
     duplicate: UUID | None,
     usual_s: int,
     at: datetime,
+    origin: Origin = NOWHERE,
 ) -> do.Submit:
     """Make the command that files an asking. `duplicate` is the open request it would repeat.
 
-    `usual_s`: how long access lasts that must end, where nobody says when.
+    `usual_s`: how long access lasts that must end, where nobody says when. `origin`: of the call; policies are told.
 
     Raises, in this order:
         AccountInactive, NotPermitted: the caller may not ask this (for that person).
@@ -50,7 +52,7 @@ def submission(
         raise no.AccountInactive(actor)
     match asking:
         case AskAccess():
-            return _access(actor, asking, planned, people, duplicate, usual_s, at)
+            return _access(actor, asking, planned, people, duplicate, usual_s, at, origin)
         case Start():
             return _start(actor, asking, planned, people)
 
@@ -63,6 +65,7 @@ def _access(
     duplicate: UUID | None,
     usual_s: int,
     at: datetime,
+    origin: Origin,
 ) -> do.Submit:
     beneficiary = asking.beneficiary or actor
     if beneficiary != actor:
@@ -76,7 +79,7 @@ def _access(
     if duplicate is not None:
         raise no.DuplicateRequest(duplicate)
     person, workflow = people.person(actor), planned.workflow
-    outcome = _judged(actor, asking, planned, people.person(beneficiary), at)
+    outcome = _judged(actor, asking, planned, people.person(beneficiary), at, origin)
     duration = _duration(asking.duration, outcome, usual_s if asking.terms.must_end else None)
     settled = _settled(outcome, workflow)
     if planned.route is None and settled is None:
@@ -111,7 +114,9 @@ def _filed(planned: Planned, found: TargetRow) -> Target:
     return Target(planned.kind, str(found.id), found.name, found.type, found.external_id)
 
 
-def _judged(actor: UUID, asking: AskAccess, planned: Planned, beneficiary: Person, at: datetime) -> Outcome | None:
+def _judged(
+    actor: UUID, asking: AskAccess, planned: Planned, beneficiary: Person, at: datetime, origin: Origin
+) -> Outcome | None:
     """Give what the policies decide; None where they leave it to the workflow."""
     outcome = weigh(())
     if planned.judge is not None:
@@ -122,6 +127,7 @@ def _judged(actor: UUID, asking: AskAccess, planned: Planned, beneficiary: Perso
             duration=asking.duration,
             reason=asking.justification,
             at=at,
+            origin=origin,
         )
     leaves_it = outcome.because is Because.NO_RULE and not asking.terms.needs_permit
     return None if leaves_it else outcome

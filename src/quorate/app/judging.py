@@ -9,6 +9,7 @@ from msgspec import Struct
 from quorate.app.cedar.question import Question, what, who
 from quorate.app.cedar.ready import Ready, Shelf
 from quorate.app.cedar.schema import APPROVE
+from quorate.app.record import NOWHERE, Origin
 from quorate.domain.events import Duration
 from quorate.domain.grants import span
 from quorate.domain.people import Person
@@ -38,6 +39,7 @@ class Judge(Struct, frozen=True):
         duration: Duration | None,
         reason: str | None,
         at: datetime,
+        origin: Origin = NOWHERE,
     ) -> Outcome:
         """Give what the policies decide about an action on the thing."""
         asked_s = int(span(duration).total_seconds()) if duration else None
@@ -51,6 +53,8 @@ class Judge(Struct, frozen=True):
                 duration_seconds=asked_s,
                 reason=reason,
                 requester=actor,
+                surface=origin.surface or "",
+                address=origin.address or "",
             )
         )
 

@@ -203,3 +203,16 @@ async def test_a_policy_lets_somebody_approve_if_it_says_so_by_name(jit: Jit) ->
     assert (await jit.decided("mona", third))[0] == 403
     await jit.story.workflow()
     assert (await jit.decided("mona", await jit.ask()))[0] == 403
+
+
+async def test_policies_are_told_which_api_was_called_and_from_where(jit: Jit) -> None:
+    await jit.policy("here", 'forbid(principal, action, resource) when { context.surface == "jitsudo" };', priority=1)
+    asked = {"resource": ACCOUNT, "action": "read"}
+    assert error(await jit.call("rhea", "POST", "/requests", asked)) == (403, "policy_denied")
+    await jit.story.workflow()
+    await jit.story.request()
+
+    [policy] = [one for one in (await jit.story.get("ada", "/policies"))["policies"] if one["name"] == "here"]
+    there = "forbid(principal, action, resource) when { context has address && context.address.isLoopback() };"
+    await jit.story.call("ada", "PUT", f"/policies/{policy['id']}", {"cedar": there})
+    assert error(await jit.call("rhea", "POST", "/requests", asked)) == (403, "policy_denied")
