@@ -115,16 +115,13 @@ def scans(plan: str) -> list[str]:
 async def test_an_inbox_is_looked_up_and_never_scanned_for(full: Database, after: Place | None) -> None:
     async with full.tx([TENANT]) as tx:
         explaining = Explaining(tx)
-        page = await search.inbox(explaining, TENANT, WAYS, NOW, limit=25, after=after)
-        total = await search.count_inbox(explaining, TENANT, WAYS, NOW)
+        page, total = await search.inbox(explaining, TENANT, WAYS, NOW, limit=25, after=after)
 
-    by_page, by_total = explaining.plans
-    assert scans(by_page) == scans(by_total) == []
-    assert "using inbox_newest_first " in by_page
-    assert (
-        by_page.count("Sort Key") == 1
-    )  # Of the page. Each key's tasks come in order, and the reading ends with the page.
-    assert "inbox_" in by_total
+    [plan] = explaining.plans
+    assert scans(plan) == []
+    assert "using inbox_newest_first " in plan
+    # Of the page, and from version 16 on of the count. Each key's tasks come in order: the reading ends with the page.
+    assert plan.count("Sort Key") <= 2
     assert len(page) == 25
     assert total > 50
 
@@ -178,8 +175,7 @@ async def test_a_total_is_summed_up_from_differences(full: Database) -> None:
 async def everything(tx: Tx, tenant: UUID) -> list[object]:
     """What every way of looking shows of a tenant."""
     return [
-        await search.inbox(tx, tenant, WAYS, NOW, limit=5),
-        await search.count_inbox(tx, tenant, WAYS, NOW),
+        *await search.inbox(tx, tenant, WAYS, NOW, limit=5),
         await search.requests(tx, tenant, Filter(), NOW, limit=5),
         await search.requests(tx, tenant, Filter(status="expired"), NOW, limit=5),
         await search.count(tx, tenant, Filter(), NOW),

@@ -71,11 +71,7 @@ class Search:
             ways = await ways_of(tx, actor.principal, at)
             if not ways:
                 return Page((), 0)
-            found = await search.inbox(tx, actor.tenant, ways, at, limit=limit, offset=offset, after=after)
-            if after is None and _is_last(len(found), limit, offset):
-                total = offset + len(found)
-            else:
-                total = await search.count_inbox(tx, actor.tenant, ways, at)
+            found, total = await search.inbox(tx, actor.tenant, ways, at, limit=limit, offset=offset, after=after)
         return Page(tuple(Task(id, held, held.request.walk[held.tasks.index(id)]) for id, held in found), total)
 
     async def requests(

@@ -86,31 +86,32 @@ async def delegates(tx: Tx, tenant: UUID, ids: Collection[UUID], at: datetime) -
 
 async def inbox(
     tx: Tx, tenant: UUID, ways: Sequence[Way], at: datetime, *, limit: int, offset: int = 0, after: Place | None = None
-) -> list[tuple[UUID, Held]]:
-    """Read a page of open tasks that are somebody's in one of these ways: each task's id and its request.
+) -> tuple[list[tuple[UUID, Held]], int]:
+    """Read a page of open tasks that are somebody's in one of these ways, and how many there are in all.
 
-    Newest request first. A task whose request time has ended is left out.
+    Each task's id comes with its request, newest request first. A task whose request time has ended is left out.
     """
     bound = Bound(tenant, at)
+    overdue = _overdue(bound)
     most = bound(offset + limit, "bigint")
     page = f"LIMIT {bound(limit, 'bigint')} OFFSET {bound(offset, 'bigint')}"
     place = f"AND (request_created_at, task_id) < {bound.place(after)}" if after else ""
+    open_to = [(bound(list(way.keys), "text[]"), _is_open_to(way, bound)) for way in ways]
     parts = [
         f"""
-        SELECT one.* FROM unnest({bound(list(way.keys), "text[]")}) AS mine (key) CROSS JOIN LATERAL (
+        SELECT one.* FROM unnest({keys}) AS mine (key) CROSS JOIN LATERAL (
                SELECT request_created_at AS listed_at, task_id
                  FROM inbox
-                WHERE tenant_id = $1 AND key = mine.key {place}
-                  AND {_is_open_to(way, bound)}
+                WHERE tenant_id = $1 AND key = mine.key {place} AND {is_open}
                 ORDER BY request_created_at DESC, task_id DESC
                 LIMIT {most}) one
         """
-        for way in ways
+        for keys, is_open in open_to
     ]
     rows = await tx.all(
         f"""
-        {_overdue(bound)}
-        SELECT {COLUMNS}
+        {overdue}
+        SELECT {COLUMNS}, ({_count(open_to)}) AS total
           FROM request
          WHERE tenant_id = $1 AND id = ANY (ARRAY(
                SELECT (SELECT request_id FROM task WHERE tenant_id = $1 AND id = task_id)
@@ -119,22 +120,26 @@ async def inbox(
         """,
         *bound.values,
     )
+    if not rows:
+        return [], await _count_inbox(tx, tenant, ways, at) if offset or after else 0
     found = [(one.tasks[-1], one) for one in map(held, rows)]  # The open task is that of the last step opened.
-    return sorted(found, key=lambda one: (one[1].request.created_at, one[0]), reverse=True)
+    return sorted(found, key=lambda one: (one[1].request.created_at, one[0]), reverse=True), rows[0]["total"]
 
 
-async def count_inbox(tx: Tx, tenant: UUID, ways: Sequence[Way], at: datetime) -> int:
-    """Count the open tasks that are somebody's in one of these ways."""
+async def _count_inbox(tx: Tx, tenant: UUID, ways: Sequence[Way], at: datetime) -> int:
     bound = Bound(tenant, at)
-    parts = [
-        f"""
-        SELECT task_id FROM inbox
-         WHERE tenant_id = $1 AND key = ANY ({bound(list(way.keys), "text[]")}) AND {_is_open_to(way, bound)}
-        """
-        for way in ways
-    ]
-    every = " UNION ALL ".join(parts)
-    return await _number(tx, f"{_overdue(bound)} SELECT count(DISTINCT task_id) AS number FROM ({every}) every", bound)
+    overdue = _overdue(bound)
+    open_to = [(bound(list(way.keys), "text[]"), _is_open_to(way, bound)) for way in ways]
+    return await _number(tx, f"{overdue} {_count(open_to)}", bound)
+
+
+def _count(open_to: Sequence[tuple[str, str]]) -> str:
+    """Count the open tasks under these keys; beside each lot of keys stands what makes a task open to who has them."""
+    every = " UNION ALL ".join(
+        f"SELECT task_id FROM inbox WHERE tenant_id = $1 AND key = ANY ({keys}) AND {is_open}"
+        for keys, is_open in open_to
+    )
+    return f"SELECT count(DISTINCT task_id) AS number FROM ({every}) every"
 
 
 async def requests(
