@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any, Final, TypeAlias
 from uuid import UUID, uuid4
 
@@ -26,6 +27,9 @@ from quorate.app.keyring import Keyring
 from quorate.app.limits import Attempts
 from quorate.app.listing import Listing
 from quorate.app.me import me
+from quorate.app.operations.executing import Executing, Perform
+from quorate.app.operations.use import Operations
+from quorate.app.outgoing import Outgoing
 from quorate.app.passing import PASSING
 from quorate.app.people import Users
 from quorate.app.requests import Requests
@@ -49,6 +53,9 @@ from quorate.surfaces.http.peer import Peers
 from quorate.surfaces.http.surface import Surface
 from quorate.surfaces.jitsudo import routes as jitsudo
 from quorate.surfaces.native import api as native
+from quorate.surfaces.native.performing import performer
+from quorate.workers import provisioner
+from quorate.workers.provisioner import Provisioner
 
 log = logging.getLogger(__name__)
 
@@ -105,9 +112,10 @@ async def running(
         door = Door(db, clock, new_id, lanes=settings.lanes)
         built = _Built(settings, db, door, tokens, seal, secrets, clock, new_id)
         try:
-            async with _beside([built.notice, built.watch_clock, *loops]):
+            async with _beside([built.notice, built.watch_clock, built.provision, *loops]):
                 yield built.origin()
         finally:
+            await built.close()
             await door.close()
     finally:
         if passwords is None:
@@ -146,6 +154,18 @@ class _Built:
             forget=self._credentials.forget,
             second=second,
         )
+        self._outgoing = Outgoing(allow_private=settings.allow_private_targets)
+        self._executing = Executing(
+            db,
+            seal,
+            self._outgoing,
+            lambda *call: self._own(*call),
+            clock=clock,
+            new_id=new_id,
+            forget=self._credentials.forget,
+        )
+        search = Search(db, clock)
+        self._operations = Operations(db, door, search, seal, clock=clock, new_id=new_id)
         desk = Desk(db, clock=clock, new_id=new_id, forget=self._credentials.forget)
         verifier = Verifier(db, passwords, attempts, seal, clock=clock)
         self._cases = UseCases(
@@ -169,10 +189,12 @@ class _Built:
                 clock=clock,
                 new_id=new_id,
                 forget=self._credentials.forget_account,
+                approved=self._executing.approved.set,
             ),
             challenges=Challenges(db, door, attempts, clock=clock, new_id=new_id),
             factors=Factors(desk, verifier, seal),
-            search=Search(db, clock),
+            search=search,
+            operations=self._operations,
             listing=Listing(db, clock),
             grants=Grants(db, clock=clock, new_id=new_id, forget=self._credentials.forget_account),
             policies=Policies(db, clock=clock, new_id=new_id, shelf=door.shelf),
@@ -191,6 +213,11 @@ class _Built:
             clock=clock,
         )
 
+    @cached_property
+    def _own(self) -> Perform:
+        """What is our own is done as the native API would do it, whatever surfaces are answered."""
+        return performer(native.surface(self._cases))
+
     def origin(self) -> Origin:
         chosen = [build(self._cases) for name, build in SURFACES.items() if name in self._settings.surfaces]
         surfaces: list[Surface[Any]] = [
@@ -205,6 +232,14 @@ class _Built:
         while True:
             await asyncio.sleep(NOTICE_EVERY_S)
             await _patiently(self._credentials.notice)
+
+    async def provision(self) -> None:
+        """Carry out what was approved."""
+        await provisioner.run(Provisioner(self._executing))
+
+    async def close(self) -> None:
+        """Close the connections to others."""
+        await self._outgoing.close()
 
     async def watch_clock(self) -> None:
         """Hold our clock against PostgreSQL's: deadlines and events of all processes must agree."""

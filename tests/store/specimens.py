@@ -58,6 +58,8 @@ SPECIMENS = {
     "access_grant": """INSERT INTO access_grant (tenant_id, id, request_id, principal_id, target_type, target_id,
                                               target_name, starts_at)
                        VALUES ($1, $2, $2, $3, 'role', $2, 'r', now())""",
+    "execution": """INSERT INTO execution (tenant_id, id, request_id, state, created_at)
+                    VALUES ($1, $2, $2, 'waiting', now())""",
     "request_count": """INSERT INTO request_count (tenant_id, status, kind, delta)
                         VALUES ($1, 'pending', 'generic', 1)""",
 }

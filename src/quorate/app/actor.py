@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
 
+from quorate.app.operations.mandate import Mandate
 from quorate.domain.permissions import allows
 from quorate.domain.refusals import NotPermitted, Refusal
 
-CredentialKind = Literal["key", "token", "session", "client"]
+CredentialKind = Literal["key", "token", "session", "client", "operation"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +16,7 @@ class How:
     """How a caller proved who they are, kept with everything they do.
 
     `credential` is the id of the stored credential (of a key, or of the secret a token was given for);
-    None for a password.
+    None for a password, and for an approved operation.
     """
 
     credential: UUID | None
@@ -29,7 +30,7 @@ class Actor:
     """A signed-in user or service. Permissions are those of the directory, a few seconds old at most.
 
     They are for the look before work begins; what changes a request is authorised again inside its
-    transaction.
+    transaction. `mandate`: an approved operation is being carried out in the actor's name.
     """
 
     tenant: UUID
@@ -37,6 +38,7 @@ class Actor:
     permissions: frozenset[str]
     how: How
     is_service: bool = False
+    mandate: Mandate | None = None
 
     def may(self, permission: str) -> bool:
         return allows(self.permissions, permission)

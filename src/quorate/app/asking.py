@@ -56,12 +56,22 @@ class Start(Struct, frozen=True):
     details: dict[str, Any] = {}
 
 
-Asking = AskAccess | Start
+class AskOperation(Struct, frozen=True):
+    """Ask that a call be made. The path is kept as it was given; a leading slash and a query say nothing."""
+
+    method: str
+    path: str
+    body: Any = None
+    description: str | None = None
+    details: dict[str, Any] = {}
+
+
+Asking = AskAccess | Start | AskOperation
 
 
 def duplicate_key(asking: Asking, actor: UUID) -> str | None:
     """Name what there may be only one open request for. Source: native contract (d) 31."""
-    if isinstance(asking, Start) or asking.breaks_glass or not asking.refuses_duplicates:
+    if not isinstance(asking, AskAccess) or asking.breaks_glass or not asking.refuses_duplicates:
         return None
     return f"{asking.beneficiary or actor}:{kind_of(asking)}:{asking.target.lower()}"
 
@@ -70,6 +80,8 @@ def accounts(asking: Asking) -> list[UUID]:
     """Name the accounts that an asking mentions beside whoever asks."""
     if isinstance(asking, AskAccess):
         return [asking.beneficiary] if asking.beneficiary else []
+    if isinstance(asking, AskOperation):
+        return []
     subject = as_id(asking.subject.get("userId"))
     return [subject] if subject else []
 

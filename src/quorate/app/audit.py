@@ -41,6 +41,7 @@ KINDS: Final = (
     "workflow",
     "policy",
     "operation",
+    "execution",
     "webhook",
     "tenant",
 )

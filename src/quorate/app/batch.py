@@ -10,11 +10,11 @@ from msgspec.structs import replace
 
 from quorate.app import filing, grants, planning, tenants
 from quorate.app.cedar.ready import Shelf
-from quorate.app.filing import AskAccess, Planned, Start
+from quorate.app.filing import AskAccess, Asking, Planned
 from quorate.app.judging import may_approve
 from quorate.app.look import look
 from quorate.app.orders import Answer, Done, Order, Wait
-from quorate.app.record import NOWHERE, Caused, Change, give, owe, write_down
+from quorate.app.record import NOWHERE, Caused, Change, execute, give, owe, write_down
 from quorate.app.tenants import Rules
 from quorate.domain import commands as do
 from quorate.domain import lifecycle, routing
@@ -176,6 +176,7 @@ class _Working:
         for key, change in sorted(self._changes.items()):
             write_down(changes, change)
             give(changes, change, self._new_id)
+            execute(changes, change, self._new_id)
             owe(changes, change, self._rules[key.tenant].subscriptions, self._new_id, self._at)
         made = await record(tx, changes)
         await self._undo_unjustified(tx)
@@ -215,7 +216,7 @@ class _Working:
         request, command = self._now(key).request, order.what
         if command is None:
             return Done(self._now(key), ())
-        assert not isinstance(command, AskAccess | Start)
+        assert not isinstance(command, Asking)
         if order.kinds is not None and request.filing.kind not in order.kinds:
             raise no.NoSuchRequest(request.id)
         if order.task is not None and isinstance(command, do.Decide | do.Reassign):
@@ -240,7 +241,7 @@ class _Working:
                 self._shown.append(store.FactorShown(order.tenant, event.factor, count, at))
 
     def _ask(self, order: Order, planned: Planned, touched: set[Key]) -> Done | Wait:
-        assert isinstance(order.what, AskAccess | Start)
+        assert isinstance(order.what, Asking)
         assert order.actor is not None
         duplicate = None
         if (wanted := _duplicate_key(order)) is not None:
@@ -259,10 +260,8 @@ class _Working:
             review, route = review_of(id, done.request.filing)
             self._submit(order, self._new_id(), self._new_id(), do.Submit(order.actor, review, route))
             return done
-        usual_s = self._rules[order.tenant].usual_s
-        command = filing.submission(
-            order.actor, order.what, planned, people, duplicate, usual_s, self._at, order.origin
-        )
+        rules = self._rules[order.tenant]
+        command = filing.submission(order.actor, order.what, planned, people, duplicate, rules, self._at, order.origin)
         return self._submit(order, id, order.id, command)
 
     def _submit(self, order: Order, id: UUID, cause: UUID, command: do.Submit) -> Done:
@@ -309,7 +308,7 @@ async def _plans(tx: Tx, orders: Sequence[Order], shelf: Shelf, at: datetime) ->
     askings = [
         (order.id, order.tenant, order.actor, order.what)
         for order in orders
-        if isinstance(order.what, AskAccess | Start) and order.actor is not None
+        if isinstance(order.what, Asking) and order.actor is not None
     ]
     if not askings:
         return {}
@@ -318,7 +317,7 @@ async def _plans(tx: Tx, orders: Sequence[Order], shelf: Shelf, at: datetime) ->
 
 
 def _duplicate_key(order: Order) -> str | None:
-    if not isinstance(order.what, AskAccess | Start) or order.actor is None:
+    if not isinstance(order.what, Asking) or order.actor is None:
         return None
     return filing.duplicate_key(order.what, order.actor)
 

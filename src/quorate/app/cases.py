@@ -17,6 +17,7 @@ from quorate.app.grants import Grants
 from quorate.app.keyring import Keyring
 from quorate.app.listing import Listing
 from quorate.app.me import Me
+from quorate.app.operations.use import Operations
 from quorate.app.people import Users
 from quorate.app.requests import Requests
 from quorate.app.search import Search
@@ -41,6 +42,7 @@ class UseCases:
     factors: Factors
     search: Search
     listing: Listing
+    operations: Operations
     grants: Grants
     policies: Policies
     webhooks: Webhooks

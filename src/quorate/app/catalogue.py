@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from quorate.app.actor import Actor
 from quorate.app.directory import Change, Desk, said
+from quorate.app.operations.own import Attempt, attempt
 from quorate.domain import refusals as no
 from quorate.domain.permissions import DIRECTORY_READ, DIRECTORY_WRITE, USUAL
 from quorate.store import catalogue as store
@@ -100,7 +101,7 @@ class _Catalogue(ABC, Generic[Row]):
 
     async def _create(self, actor: Actor, fields: Struct, make: Callable[[UUID, datetime], Row]) -> Found[Row]:
         """Make one. Raises: NotPermitted, DuplicateName, BadReference, and what `_guard` does."""
-        async with self._desk.change(actor, DIRECTORY_WRITE) as change:
+        async with self._desk.change(actor, attempt("POST", self._at), DIRECTORY_WRITE) as change:
             new = replace(make(self._desk.new_id(), change.at), **said(fields))
             await self._guard(change, None, new)
             await self._write(change, new)
@@ -114,7 +115,7 @@ class _Catalogue(ABC, Generic[Row]):
 
         Raises: NotPermitted, NoSuchTarget, PreconditionFailed, DuplicateName, BadReference, and what `_guard` does.
         """
-        async with self._desk.change(actor, DIRECTORY_WRITE) as change:
+        async with self._desk.change(actor, attempt("PUT", self._at, id), DIRECTORY_WRITE) as change:
             now = self._there(await self.shelf.lock(change.tx, change.tenant, id), id)
             found = (await self._found(change, [now]))[0]
             if not admits(found):
@@ -137,7 +138,7 @@ class _Catalogue(ABC, Generic[Row]):
         Raises: NotPermitted, NoSuchTarget, LastAdministrator, SystemRole, HasChildren; GivesMore: a role carries
             what the caller does not hold.
         """
-        async with self._desk.change(actor, DIRECTORY_WRITE) as change:
+        async with self._desk.change(actor, attempt("DELETE", self._at, id), DIRECTORY_WRITE) as change:
             now = self._there(await self.shelf.lock(change.tx, change.tenant, id), id)
             await self._may_go(change, now)
             at = max(change.at, now.updated_at)
@@ -145,6 +146,11 @@ class _Catalogue(ABC, Generic[Row]):
                 await self._write(change, replace(now, deleted_at=at, updated_at=at))
             await change.revoke_all_of((self.noun, id), f"the {self.noun} was deleted")
             await change.happened(self.noun, id, f"{self.noun}.deleted", {"name": now.name}, at)
+
+    @property
+    def _at(self) -> str:
+        """Where they are in the paths of operations."""
+        return f"{self.noun}s"
 
     async def _found(self, look: Change, rows: Sequence[Row]) -> list[Found[Row]]:
         return [Found(row) for row in rows]
@@ -207,7 +213,7 @@ class _Peopled(_Catalogue[Row]):
 
         Raises: NotPermitted, NoSuchTarget, NoSuchUser; GivesMore: a role carries what the caller does not hold.
         """
-        async with self._desk.change(actor, DIRECTORY_WRITE) as change:
+        async with self._desk.change(actor, self._joining(id, user), DIRECTORY_WRITE) as change:
             row = await self._with(change, id, user)
             self._demand_holding(change, row)
             if await members.add(change.tx, change.tenant, self._what, id, user):
@@ -219,7 +225,7 @@ class _Peopled(_Catalogue[Row]):
         Raises: NotPermitted, NoSuchTarget, LastAdministrator; NoSuchUser: there is none, or they are not in it;
             GivesMore: a role carries what the caller does not hold.
         """
-        async with self._desk.change(actor, DIRECTORY_WRITE) as change:
+        async with self._desk.change(actor, self._leaving(id, user), DIRECTORY_WRITE) as change:
             row = await self._with(change, id, user)
             self._demand_holding(change, row)
             async with change.keeping_an_administrator():
@@ -241,6 +247,14 @@ class _Peopled(_Catalogue[Row]):
         if found is None or found.deleted_at is not None or found.kind != "user":
             raise no.NoSuchUser(user)
         return row
+
+    @abstractmethod
+    def _joining(self, id: UUID, user: UUID) -> Attempt:
+        """Name letting a user in as an operation."""
+
+    @abstractmethod
+    def _leaving(self, id: UUID, user: UUID) -> Attempt:
+        """Name putting a user out as an operation."""
 
     def _demand_holding(self, change: Change, row: Row) -> None:
         """Refuse to give or take what the caller does not hold. Who is in a group may do nothing for it."""
@@ -291,6 +305,12 @@ class Roles(_Peopled[Role]):
             raise no.SystemRole(now.id)
         change.demand_holding(now.permissions)
 
+    def _joining(self, id: UUID, user: UUID) -> Attempt:
+        return attempt("POST", "users", user, "roles")
+
+    def _leaving(self, id: UUID, user: UUID) -> Attempt:
+        return attempt("DELETE", "users", user, "roles", id)
+
     def _demand_holding(self, change: Change, row: Role) -> None:
         change.demand_holding(row.permissions)
 
@@ -318,6 +338,12 @@ class Groups(_Peopled[Group]):
     async def _found(self, look: Change, rows: Sequence[Group]) -> list[Found[Group]]:
         counted = await members.count(look.tx, look.tenant, "group", [row.id for row in rows], look.at)
         return [Found(row, counted.get(row.id, 0)) for row in rows]
+
+    def _joining(self, id: UUID, user: UUID) -> Attempt:
+        return attempt("POST", "groups", id, "members")
+
+    def _leaving(self, id: UUID, user: UUID) -> Attempt:
+        return attempt("DELETE", "groups", id, "members", user)
 
     async def _put(self, tx: Tx, tenant: UUID, rows: Collection[Group]) -> None:
         await directory.put_groups(tx, tenant, rows)

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from quorate.app.actor import Actor
 from quorate.app.directory import Change, Desk
+from quorate.app.operations.own import attempt
 from quorate.app.people import user_there
 from quorate.domain import refusals as no
 from quorate.domain.permissions import WORKFLOW_WRITE
@@ -38,7 +39,7 @@ class Delegations:
         Raises: NotPermitted: it is another's say; BadReference: somebody is no active user, or is both, or the span
             ends before it begins or has ended.
         """
-        async with self._desk.change(actor) as change:
+        async with self._desk.change(actor, attempt("POST", "delegations")) as change:
             giver = giver or actor.principal
             if giver != actor.principal:
                 change.demand(WORKFLOW_WRITE)
@@ -60,7 +61,7 @@ class Delegations:
 
         Raises: NotPermitted: it is another's, whether or not it exists; NoSuchTarget.
         """
-        async with self._desk.change(actor) as change:
+        async with self._desk.change(actor, attempt("DELETE", "delegations", id)) as change:
             found = await store.lock(change.tx, change.tenant, id)
             if found is None or found.from_id != actor.principal:
                 change.demand(WORKFLOW_WRITE)

@@ -14,6 +14,8 @@ from msgspec import UNSET, Struct
 
 from quorate.app import authority, grants
 from quorate.app.actor import Actor
+from quorate.app.operations.own import Attempt
+from quorate.app.operations.rules import demand_approved
 from quorate.app.tell import tell
 from quorate.domain import refusals as no
 from quorate.domain.people import Person
@@ -119,26 +121,33 @@ class Desk:
         self.db, self.clock, self.new_id, self._forget = db, clock, new_id, forget
 
     @asynccontextmanager
-    async def change(self, actor: Actor, permission: str | None = None) -> AsyncIterator[Change]:
+    async def change(
+        self, actor: Actor, trying: Attempt | None, permission: str | None = None
+    ) -> AsyncIterator[Change]:
         """Begin a change; it is committed, all of it, when the block ends, and undone if anything is raised in it.
 
-        Raises: AccountInactive; NotPermitted: `permission` is not held.
+        `trying`: what it is as an operation; None: the caller's own affair, which is none. Whether it needs
+        approval is asked at the end, when nothing else speaks against it.
+
+        Raises: AccountInactive; NotPermitted: `permission` is not held; ApprovalRequired.
         """
         try:
-            async with self.db.tx({actor.tenant}) as tx:
+            async with authority.transaction(self.db, actor) as tx:
                 await members.hold_directory(tx, actor.tenant)
                 at = self.clock()
                 change = Change(tx, actor, await authority.acting(tx, actor, at), at, self.new_id)
                 if permission is not None:
                     change.demand(permission)
                 yield change
+                if trying is not None:
+                    await demand_approved(tx, actor, trying)
         finally:
             self._forget(actor.tenant)  # In any case: of a commit one may not know whether it was done.
 
     @asynccontextmanager
     async def look(self, actor: Actor, permission: str | None = None) -> AsyncIterator[Change]:
         """Begin to read. Raises: as `change`."""
-        async with self.db.tx({actor.tenant}) as tx:
+        async with authority.transaction(self.db, actor) as tx:
             at = self.clock()
             seen = Change(tx, actor, await authority.acting(tx, actor, at), at, self.new_id)
             if permission is not None:

@@ -124,7 +124,7 @@ class Factors(Struct, frozen=True):
         made = await self._checked(actor, credential, taken, rules)
         id = self.desk.new_id()
         try:
-            async with self.desk.change(actor) as change:
+            async with self.desk.change(actor, None) as change:
                 new = StoredCredential(
                     id=id,
                     principal_id=user.id,
@@ -145,7 +145,7 @@ class Factors(Struct, frozen=True):
         async with self.desk.look(actor) as look:
             await _key_there(look, id)
         await self.verifier.demand_password(actor, password)
-        async with self.desk.change(actor) as change:
+        async with self.desk.change(actor, None) as change:
             found = await _key_there(change, id)
             await _remove(change, actor.principal, found.id, "passkey", found.name)
 
@@ -175,7 +175,7 @@ class Factors(Struct, frozen=True):
         await self.verifier.judged(actor, "totp", right=period is not None)
         assert taken is not None
         assert period is not None
-        async with self.desk.change(actor) as change:
+        async with self.desk.change(actor, None) as change:
             before = await store.totp_of(change.tx, change.tenant, user.id)
             if before is not None:
                 await _remove(change, user.id, before.id, "totp", "")
@@ -187,7 +187,7 @@ class Factors(Struct, frozen=True):
     async def remove_app(self, actor: Actor, password: str | None) -> None:
         """Take the app away. Raises: NoSuchTarget: there is none."""
         await self.verifier.demand_password(actor, password)
-        async with self.desk.change(actor) as change:
+        async with self.desk.change(actor, None) as change:
             user = await _person(change)
             found = await store.totp_of(change.tx, change.tenant, user.id)
             if found is None:
@@ -212,7 +212,7 @@ class Factors(Struct, frozen=True):
     async def renew_codes(self, actor: Actor, password: str | None) -> list[str]:
         """Make new recovery codes; those before count no more. Raises: CannotChallenge: there is nothing to recover."""
         await self.verifier.demand_password(actor, password)
-        async with self.desk.change(actor) as change:
+        async with self.desk.change(actor, None) as change:
             user = await _person(change)
             mine = await _mine(change.tx, change.tenant, user.id)
             if not mine.keys and mine.app is None:

@@ -8,10 +8,12 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from quorate.app.asking import AskAccess, Asking, Start, Terms, accounts, as_id, duplicate_key
+from quorate.app.asking import AskAccess, Asking, AskOperation, Start, Terms, accounts, as_id, duplicate_key
 from quorate.app.cedar.schema import REQUEST_ACCESS
+from quorate.app.operations import asking as operations
 from quorate.app.planning import Planned
 from quorate.app.record import NOWHERE, Origin
+from quorate.app.tenants import Rules
 from quorate.domain import commands as do
 from quorate.domain import refusals as no
 from quorate.domain.breakglass import GlassRules, duration_allowed
@@ -24,7 +26,18 @@ from quorate.domain.policy import Because, Outcome, Verdict, weigh
 from quorate.domain.workflows import Route, Status, Workflow
 from quorate.store.targets import TargetRow
 
-__all__ = ["AskAccess", "Asking", "Planned", "Start", "Terms", "accounts", "break_glass", "duplicate_key", "submission"]
+__all__ = [
+    "AskAccess",
+    "AskOperation",
+    "Asking",
+    "Planned",
+    "Start",
+    "Terms",
+    "accounts",
+    "break_glass",
+    "duplicate_key",
+    "submission",
+]
 
 
 def submission(
@@ -33,18 +46,19 @@ def submission(
     planned: Planned,
     people: People,
     duplicate: UUID | None,
-    usual_s: int,
+    rules: Rules,
     at: datetime,
     origin: Origin = NOWHERE,
 ) -> do.Submit:
     """Make the command that files an asking. `duplicate` is the open request it would repeat.
 
-    `usual_s`: how long access lasts that must end, where nobody says when. `origin`: of the call; policies are told.
+    `origin`: of the call; policies are told.
 
     Raises, in this order:
         AccountInactive, NotPermitted: the caller may not ask this (for that person).
         NoSuchUser, NoSuchTarget, NoSuchWorkflow: what it is about is not there.
         DuplicateRequest; DurationTooLong: a policy allows less; NoWorkflow, WorkflowNotActive.
+        For an operation: as `operations.asking.submission`.
 
     A policy that forbids makes a request that is rejected at once. Source of the order: native contract (d) 32.
     """
@@ -52,9 +66,12 @@ def submission(
         raise no.AccountInactive(actor)
     match asking:
         case AskAccess():
-            return _access(actor, asking, planned, people, duplicate, usual_s, at, origin)
+            return _access(actor, asking, planned, people, duplicate, rules.usual_s, at, origin)
         case Start():
             return _start(actor, asking, planned, people)
+        case AskOperation():
+            assert planned.governed is not None
+            return operations.submission(actor, asking, planned.governed, people, rules.operation_expiry_s)
 
 
 def _access(

@@ -11,6 +11,8 @@ from msgspec import Struct
 from quorate.app.actor import Actor
 from quorate.app.directory import Change, Desk
 from quorate.app.keys import mint, secret_hash
+from quorate.app.operations.own import attempt
+from quorate.app.operations.rules import demand_approved
 from quorate.app.people import user_there
 from quorate.app.services import ServiceFields, make_service, service_there
 from quorate.domain import refusals as no
@@ -78,7 +80,7 @@ class Keyring:
         Raises: NotPermitted, NoSuchUser, NoSuchTarget; BadReference: it would have expired already;
             GivesMore: the holder may do more than the caller; TooManyKeys.
         """
-        async with self._desk.change(actor) as change:
+        async with self._desk.change(actor, attempt("POST", f"{kind}s", holder, "keys")) as change:
             await _holder(change, kind, holder)
             await change.demand_holding_all_of(holder)
             if expires_at is not None and expires_at <= change.at:
@@ -91,14 +93,15 @@ class Keyring:
     async def create_with_service(self, actor: Actor, name: str, permissions: tuple[str, ...]) -> Made:
         """Make a service that belongs to the person who makes it, and a key of it, both of this name, or neither.
 
-        Raises: NotPermitted, GivesMore, DuplicateName.
+        Raises: NotPermitted, GivesMore, DuplicateName; ApprovalRequired: one of the two needs it.
         """
         try:
-            async with self._desk.change(actor, DIRECTORY_WRITE) as change:
+            async with self._desk.change(actor, attempt("POST", "services"), DIRECTORY_WRITE) as change:
                 change.demand(KEY_WRITE)
                 owner = change.acting.owner if change.acting.is_service else change.acting.id
                 fields = ServiceFields(name=name, owner_id=owner, permissions=permissions)
                 service = await make_service(change, fields)
+                await demand_approved(change.tx, actor, attempt("POST", "services", service.id, "keys"))
                 return await _make(change, "service", service.id, name, None)
         except asyncpg.UniqueViolationError:
             raise no.DuplicateName(name) from None
@@ -115,7 +118,7 @@ class Keyring:
         Raises: NotPermitted, NoSuchUser; NoSuchTarget: the holder has no such key, or no longer; GivesMore: the
             holder may do more than the caller, who does not own it.
         """
-        async with self._desk.change(actor) as change:
+        async with self._desk.change(actor, attempt("DELETE", f"{kind}s", holder, "keys", id)) as change:
             of = await _holder(change, kind, holder)
             if of.owner_id != actor.principal:
                 await change.demand_holding_all_of(holder)

@@ -5,7 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from quorate.app import filing, tenants
-from quorate.app.filing import AskAccess, Planned, Start
+from quorate.app.filing import AskAccess, Asking, AskOperation, Planned, Start
 from quorate.app.orders import Order
 from quorate.app.tenants import Rules
 from quorate.domain import commands as do
@@ -45,7 +45,7 @@ async def look(
             wanted.leaves(order.tenant, LAST_RESORT)
         if planned is not None and planned.route is not None:
             wanted.leaves(order.tenant, routing.leaves_to_open(planned.route, rules[order.tenant].fallback, 0))
-        elif key is not None and key in held and not isinstance(order.what, AskAccess | Start):
+        elif key is not None and key in held and not isinstance(order.what, Asking):
             together.setdefault(key, []).append(order.what)
     for key, commands in together.items():
         request = held[key].request
@@ -99,7 +99,7 @@ def _mentioned(order: Order) -> set[UUID]:
     """Name the accounts that an order names beside the request it is about."""
     found: set[UUID | None] = {order.actor}
     match order.what:
-        case AskAccess() | Start():
+        case AskAccess() | Start() | AskOperation():
             found.update(filing.accounts(order.what))
         case do.Reassign(to=to, giver=giver):
             found |= {to, giver}

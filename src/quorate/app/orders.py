@@ -5,7 +5,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from quorate.app.filing import AskAccess, Asking, Start
+from quorate.app.filing import Asking
 from quorate.app.record import NOWHERE, Origin
 from quorate.domain import commands as do
 from quorate.domain.events import Event, RequestKind
@@ -48,7 +48,7 @@ class Order(Struct, frozen=True):
 
     @property
     def is_asking(self) -> bool:
-        return isinstance(self.what, AskAccess | Start)
+        return isinstance(self.what, Asking)
 
 
 class Done(Struct, frozen=True):

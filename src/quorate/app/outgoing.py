@@ -43,7 +43,14 @@ class BadTarget(Exception):
 
 
 class CallFailed(Exception):
-    """No whole answer came. The text is short and fit to be shown."""
+    """No whole answer came. The text is short and fit to be shown.
+
+    `was_sent`: the call may have arrived all the same.
+    """
+
+    def __init__(self, why: str, *, was_sent: bool = True) -> None:
+        super().__init__(why)
+        self.was_sent = was_sent
 
 
 class Target(Struct, frozen=True):
@@ -124,7 +131,7 @@ class Outgoing:
         except TimeoutError:
             raise CallFailed(f"no answer within {self._timeout_s:g} s") from None
         except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError) as error:
-            raise CallFailed(_why(error)) from error
+            raise CallFailed(_why(error), was_sent=not isinstance(error, _NEVER_SENT)) from error
 
     async def close(self) -> None:
         """Close the connections that are kept."""
@@ -196,7 +203,7 @@ class _Guarded(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        trouble: Exception = CallFailed("the name has no address")
+        trouble: Exception = CallFailed("the name has no address", was_sent=False)
         for address in await self._addresses(host, port):
             try:
                 return await self._network.connect_tcp(address, port, timeout, local_address, socket_options)
@@ -209,7 +216,7 @@ class _Guarded(httpcore.AsyncNetworkBackend):
         try:
             found = await self._resolve(host, port)
         except OSError as error:
-            raise CallFailed("the name cannot be resolved") from error
+            raise CallFailed("the name cannot be resolved", was_sent=False) from error
         for one in found:
             address = _address(one)
             if address is None or not (self._allow_private or is_public(address)):
@@ -250,4 +257,5 @@ def _why(error: Exception) -> str:
             return "the connection broke"
 
 
+_NEVER_SENT: Final = (httpcore.ConnectError, httpcore.ConnectTimeout, httpcore.PoolTimeout)
 _PORTS: Final = {"http": 80, "https": 443}

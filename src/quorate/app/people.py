@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from quorate.app.actor import Actor
 from quorate.app.directory import Change, Desk, said
+from quorate.app.operations.own import attempt
 from quorate.app.verify import Passwords
 from quorate.domain import refusals as no
 from quorate.domain.permissions import DIRECTORY_READ, DIRECTORY_WRITE
@@ -71,7 +72,7 @@ class Users:
         """
         hashed = None if password is None else await self._passwords.hash(password)
         id = self._desk.new_id()
-        async with self._desk.change(actor, DIRECTORY_WRITE) as change:
+        async with self._desk.change(actor, attempt("POST", "users"), DIRECTORY_WRITE) as change:
             blank = Principal(id=id, kind="user", name="", created_at=change.at, updated_at=change.at)
             new = _after(blank, fields)
             await _guard(change, blank, new)
@@ -99,7 +100,7 @@ class Users:
             GivesMore: what they sign in with, or whether they may act, changes, and they may do more than the caller.
         """
         hashed = None if password is None else await self._passwords.hash(password)
-        async with self._desk.change(actor, DIRECTORY_WRITE) as change:
+        async with self._desk.change(actor, attempt("PUT", "users", id), DIRECTORY_WRITE) as change:
             now = await _locked(change, id)
             found = await _account(change, id)
             if not admits(found):
@@ -124,7 +125,7 @@ class Users:
         Raises: NotPermitted, NoSuchUser, LastAdministrator; AccountState: it is not active; GivesMore: they may do
             more than the caller.
         """
-        async with self._desk.change(actor, DIRECTORY_WRITE) as change:
+        async with self._desk.change(actor, attempt("POST", "users", id, "suspend"), DIRECTORY_WRITE) as change:
             now = await _locked(change, id)
             await change.demand_holding_all_of(id)
             if now.status != "active":
@@ -137,7 +138,7 @@ class Users:
 
         Raises: NotPermitted, NoSuchUser; AccountState: it is active; GivesMore: they may do more than the caller.
         """
-        async with self._desk.change(actor, DIRECTORY_WRITE) as change:
+        async with self._desk.change(actor, attempt("POST", "users", id, "reactivate"), DIRECTORY_WRITE) as change:
             now = await _locked(change, id)
             if now.status == "active":
                 raise no.AccountState(id, now.status, "reactivate")
@@ -149,7 +150,7 @@ class Users:
 
         Raises: NotPermitted, NoSuchUser, LastAdministrator; GivesMore: they may do more than the caller.
         """
-        async with self._desk.change(actor, DIRECTORY_WRITE) as change:
+        async with self._desk.change(actor, attempt("DELETE", "users", id), DIRECTORY_WRITE) as change:
             now = await _locked(change, id)
             await change.demand_holding_all_of(id)
             at = max(change.at, now.updated_at)

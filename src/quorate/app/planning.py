@@ -7,9 +7,10 @@ from uuid import UUID, uuid5
 from msgspec import Struct
 from msgspec.structs import replace
 
-from quorate.app.asking import PLAIN, AskAccess, Asking, Start, as_id, kind_of
+from quorate.app.asking import PLAIN, AskAccess, Asking, AskOperation, Start, as_id, kind_of
 from quorate.app.cedar.ready import Shelf
 from quorate.app.judging import Judge, judges
+from quorate.app.operations.asking import Governed, govern
 from quorate.domain import routing
 from quorate.domain.breakglass import REVIEW_WITHIN
 from quorate.domain.workflows import Route, Workflow
@@ -32,6 +33,7 @@ class Planned(Struct, frozen=True):
     judge: Judge | None = None
     kind: str = "resource"
     route: Route | None = None
+    governed: Governed | None = None
 
 
 async def plan(tx: Tx, askings: Sequence[tuple[UUID, UUID, Asking]], shelf: Shelf, at: datetime) -> list[Planned]:
@@ -49,14 +51,23 @@ async def plan(tx: Tx, askings: Sequence[tuple[UUID, UUID, Asking]], shelf: Shel
         if one and (target := planned.target) and not target.is_registered
     }
     known = await judges(tx, shelf, [one for one in wanted if one], unregistered) if any(wanted) else {}
+    calls = [(tenant, asking) for tenant, _, asking in askings if isinstance(asking, AskOperation)]
+    governed = iter(await govern(tx, calls) if calls else [])
     return [
-        replace(
+        _of_operation(next(governed))
+        if isinstance(asking, AskOperation)
+        else replace(
             planned,
             has_overdue_review=_breaks(asking) and Key(tenant, actor) in overdue,
             judge=known.get(one) if one else None,
         )
         for (tenant, actor, asking), planned, one in zip(askings, found, wanted, strict=True)
     ]
+
+
+def _of_operation(found: Governed) -> Planned:
+    workflow = found.workflow
+    return Planned(workflow=workflow, route=workflow.route if workflow else None, governed=found)
 
 
 def _breaks(asking: Asking) -> bool:
@@ -102,7 +113,7 @@ async def _targets(tx: Tx, askings: Sequence[tuple[UUID, Asking]]) -> list[Targe
 
 def _unregistered(tenant: UUID, asking: Asking) -> TargetRow | None:
     """Stand for a resource without a row, where that may be asked for. It is the same one every time."""
-    if isinstance(asking, Start) or not asking.terms.any_resource or asking.type in PLAIN:
+    if not isinstance(asking, AskAccess) or not asking.terms.any_resource or asking.type in PLAIN:
         return None
     id = uuid5(tenant, f"{asking.type} {asking.target}")
     return TargetRow(
@@ -128,7 +139,9 @@ async def _choose(
         candidates = await store.candidates(tx, {tenant for tenant, _ in access}, types, own)
     chosen: list[Key | None] = []
     for (tenant, asking), row in zip(askings, targets, strict=True):
-        if isinstance(asking, Start):
+        if isinstance(asking, AskOperation):
+            id = None  # See `govern`.
+        elif isinstance(asking, Start):
             id = as_id(asking.workflow)
         else:
             preferred = asking.workflow or (row.workflow if row else None)

@@ -9,7 +9,8 @@ from msgspec.structs import replace
 
 from quorate.domain.events import Closed, Event, Outcome
 from quorate.domain.grants import Granted, GrantFailed, granted_by
-from quorate.domain.messages import Owed, Subscription, grant_fact, owed, owed_of_facts
+from quorate.domain.messages import Owed, Subscription, execution_fact, grant_fact, owed, owed_of_facts
+from quorate.domain.operations import Reply, State
 from quorate.domain.people import mentioned
 from quorate.domain.requests import Request, StepState
 from quorate.domain.workflows import Joined, Kind
@@ -24,6 +25,7 @@ from quorate.store.requests import (
     Message,
     PastApprover,
     TaskRow,
+    ToExecute,
 )
 
 
@@ -71,7 +73,7 @@ def owe(
 ) -> None:
     """Add to what a batch writes the messages that one changed request owes to those who want to hear of it.
 
-    To be called after `give`: what becomes of a grant is told too.
+    To be called after `give` and `execute`: what becomes of a grant and of an operation is told too.
     """
     if not subscriptions:
         return
@@ -85,6 +87,10 @@ def owe(
 
     events = [(event, caused.actor) for caused in change.caused for event in caused.events]
     changes.messages += map(message, owed(before, held.request, held.tasks, events, subscriptions))
+    for one in changes.executions:
+        if one.status is not None and (one.tenant, one.request) == (tenant, request):
+            fact = execution_fact(one.id, one.request, State.SUCCEEDED, one.at, None)
+            changes.messages += (message(told) for told in owed_of_facts(tenant, [fact], subscriptions))
     for given in changes.grants:
         grant = given.grant
         if (grant.tenant, grant.request) != (tenant, request):
@@ -105,6 +111,20 @@ def give(changes: Changes, change: Change, new_id: Callable[[], UUID]) -> None:
                     changes.grants.append(
                         Given(grant, change.before is None, new_id(), caused.actor, caused.origin.surface)
                     )
+
+
+def execute(changes: Changes, change: Change, new_id: Callable[[], UUID]) -> None:
+    """Add the execution of an operation that was approved in this batch."""
+    request = change.after.request
+    operation = request.filing.operation
+    if operation is None or (change.before is not None and not change.before.request.is_open):
+        return
+    if request.status is Outcome.APPROVED:
+        assert request.closed_at is not None
+        status = operation.execute.status if isinstance(operation.execute, Reply) else None
+        changes.executions.append(
+            ToExecute(request.tenant, new_id(), request.id, change.before is None, request.closed_at, status, new_id())
+        )
 
 
 def _happenings(change: Change) -> Iterator[Happening]:

@@ -35,10 +35,11 @@ from quorate.store.replays import ReplayKey
 from quorate.store.requests import Key
 from quorate.store.tx import Tx
 
-__all__ = ["ACCESS", "EVERY_KIND", "NO_EVIDENCE", "Evidence", "OpenStep", "Past", "Requests"]
+__all__ = ["ACCESS", "EVERY_KIND", "NO_EVIDENCE", "OPERATIONS", "Evidence", "OpenStep", "Past", "Requests"]
 
 EVERY_KIND: Final = frozenset(RequestKind)
 ACCESS: Final = frozenset({RequestKind.ACCESS})
+OPERATIONS: Final = frozenset({RequestKind.OPERATION})
 
 
 class OpenStep(Struct, frozen=True):
@@ -50,7 +51,8 @@ class OpenStep(Struct, frozen=True):
 class Requests:
     """The use cases. Each answers what the door answers, or raises what it raises: a `Refusal`, or `Unavailable`.
 
-    `forget` is told whose access may have grown, since permissions are remembered for seconds.
+    `forget` is told whose access may have grown, since permissions are remembered for seconds; `approved` that there
+    is an operation to carry out.
     """
 
     def __init__(
@@ -62,9 +64,10 @@ class Requests:
         clock: Callable[[], datetime],
         new_id: Callable[[], UUID],
         forget: Callable[[UUID, UUID], None],
+        approved: Callable[[], None] = lambda: None,
     ) -> None:
         self._db, self._door, self._verifier = db, door, verifier
-        self._clock, self._new_id, self._forget = clock, new_id, forget
+        self._clock, self._new_id, self._forget, self._approved = clock, new_id, forget, approved
 
     async def ask(
         self, actor: Actor, asking: AskAccess, beneficiary: str | None = None, idempotency: Idempotency | None = None
@@ -231,6 +234,8 @@ class Requests:
         )
         if done.request.status is Outcome.APPROVED and done.request.beneficiary is not None:
             self._forget(actor.tenant, done.request.beneficiary)  # They may have a role more.
+            if done.request.filing.kind is RequestKind.OPERATION:
+                self._approved()
         return done
 
     async def _of_kind(self, actor: Actor, id: UUID, kinds: Collection[RequestKind], permission: str) -> Request:

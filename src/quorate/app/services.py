@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from quorate.app.actor import Actor
 from quorate.app.directory import Change, Desk, said
+from quorate.app.operations.own import attempt
 from quorate.app.people import end_account, settle_status, user_there
 from quorate.domain import refusals as no
 from quorate.domain.permissions import DIRECTORY_READ, DIRECTORY_WRITE
@@ -46,7 +47,7 @@ class Services:
     async def create(self, actor: Actor, fields: ServiceFields) -> Principal:
         """Raises: NotPermitted, GivesMore, BadReference, DuplicateName."""
         try:
-            async with self._desk.change(actor, DIRECTORY_WRITE) as change:
+            async with self._desk.change(actor, attempt("POST", "services"), DIRECTORY_WRITE) as change:
                 return await make_service(change, fields)
         except asyncpg.UniqueViolationError:
             raise no.DuplicateName(str(fields.name)) from None
@@ -61,7 +62,7 @@ class Services:
             changes, and it may do more than the caller.
         """
         try:
-            async with self._desk.change(actor, DIRECTORY_WRITE) as change:
+            async with self._desk.change(actor, attempt("PUT", "services", id), DIRECTORY_WRITE) as change:
                 now = await accounts.lock(change.tx, change.tenant, "service", id)
                 if now is None:
                     raise no.NoSuchTarget("service", str(id))
@@ -90,7 +91,7 @@ class Services:
 
         Raises: NotPermitted, NoSuchTarget; GivesMore: it may do more than the caller.
         """
-        async with self._desk.change(actor, DIRECTORY_WRITE) as change:
+        async with self._desk.change(actor, attempt("DELETE", "services", id), DIRECTORY_WRITE) as change:
             now = await accounts.lock(change.tx, change.tenant, "service", id)
             if now is None:
                 raise no.NoSuchTarget("service", str(id))

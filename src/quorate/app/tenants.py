@@ -10,6 +10,7 @@ from msgspec import Struct
 from quorate.app.definitions import read_leaves
 from quorate.domain.breakglass import AWS_TYPES, GlassRules
 from quorate.domain.messages import Subscription
+from quorate.domain.operations import EXPIRY_S
 from quorate.domain.workflows import Leaf
 from quorate.store.database import Database
 from quorate.store.tx import Tx
@@ -19,13 +20,15 @@ USUAL_S: Final = 3600
 
 class Rules(Struct, frozen=True):
     """May people decide what is their own, who steps in where nobody can decide, who wants to hear of it,
-    who may break the glass, and how long access lasts that must end where nobody says when."""
+    who may break the glass, how long access lasts that must end where nobody says when, and how long an operation
+    waits."""
 
     self_approval: bool = False
     fallback: tuple[Leaf, ...] = ()
     subscriptions: tuple[Subscription, ...] = ()
     glass: GlassRules = GlassRules()
     usual_s: int = USUAL_S
+    operation_expiry_s: int = EXPIRY_S
 
 
 async def rules(tx: Tx) -> dict[UUID, Rules]:
@@ -79,7 +82,8 @@ def _rules(settings: bytes, webhooks: bytes | None) -> Rules:
     subscriptions = _subscriptions.decode(webhooks) if webhooks else ()
     glass = msgspec.convert(_camel_to_ours(said.get("breakGlass") or {}), GlassRules)
     usual_s = (said.get("jitsudo") or {}).get("defaultDurationSeconds") or USUAL_S
-    return Rules(said.get("selfApproval") is True, leaves, subscriptions, glass, usual_s)
+    expiry_s = said.get("operationExpirySeconds") or EXPIRY_S
+    return Rules(said.get("selfApproval") is True, leaves, subscriptions, glass, usual_s, expiry_s)
 
 
 def _camel_to_ours(said: dict[str, Any]) -> dict[str, Any]:

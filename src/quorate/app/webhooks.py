@@ -13,6 +13,8 @@ from msgspec import Struct
 
 from quorate.app import authority
 from quorate.app.actor import Actor
+from quorate.app.operations.own import attempt
+from quorate.app.operations.rules import demand_approved
 from quorate.app.outgoing import BadTarget, demand_callable
 from quorate.app.seal import Sealer
 from quorate.app.tell import tell
@@ -114,12 +116,13 @@ class Webhooks:
         """
         wrong = problem(draft, allow_private=self._allow_private)
         at, id, secret = self._clock(), self._new_id(), mint()
-        async with self._db.tx({actor.tenant}) as tx:
+        async with authority.transaction(self._db, actor) as tx:
             await authority.demand(tx, actor, WEBHOOK_WRITE, at)
             if wrong is not None:
                 raise wrong
             if await store.count(tx, actor.tenant) >= MOST:
                 raise TooManyWebhooks(MOST)
+            await demand_approved(tx, actor, attempt("POST", "webhooks"))
             new = Webhook(
                 id=id,
                 name=draft.name,
@@ -135,9 +138,10 @@ class Webhooks:
     async def delete(self, actor: Actor, id: UUID) -> None:
         """Remove a webhook; what it has not been sent yet never will be. Raises: NotPermitted, NoSuchWebhook."""
         at = self._clock()
-        async with self._db.tx({actor.tenant}) as tx:
+        async with authority.transaction(self._db, actor) as tx:
             await authority.demand(tx, actor, WEBHOOK_WRITE, at)
             gone = _found(await store.delete(tx, actor.tenant, id), id)
+            await demand_approved(tx, actor, attempt("DELETE", "webhooks", id))
             await self._happened(tx, actor, id, at, "webhook.deleted", _shown(gone))
 
     async def deliveries(

@@ -14,6 +14,8 @@ from msgspec.structs import replace
 from quorate.app import authority
 from quorate.app.actor import Actor
 from quorate.app.definitions import show_leaves, show_step
+from quorate.app.operations.own import Attempt, attempt
+from quorate.app.operations.rules import demand_approved
 from quorate.app.tell import tell
 from quorate.domain import refusals as no
 from quorate.domain.permissions import WORKFLOW_READ, WORKFLOW_WRITE
@@ -85,10 +87,11 @@ class Workflows:
             fallback=draft.fallback,
         )
         new = Definition(made, at, at)
-        async with self._db.tx({actor.tenant}) as tx:
+        async with authority.transaction(self._db, actor) as tx:
             await authority.demand(tx, actor, WORKFLOW_WRITE, at)
             if not await store.add(tx, actor.tenant, new):
                 raise no.DuplicateName(draft.name)
+            await demand_approved(tx, actor, attempt("POST", "workflows"))
             await self._happened(tx, actor, new.id, at, "workflow.created", _shown(made))
         return new
 
@@ -123,7 +126,7 @@ class Workflows:
             return after
 
         try:
-            return await self._change(actor, id, work)
+            return await self._change(actor, attempt("PUT", "workflows", id), id, work)
         except NameTaken as taken:
             raise no.DuplicateName(str(taken)) from None
 
@@ -139,7 +142,7 @@ class Workflows:
             await self._happened(tx, actor, id, after.updated_at, "workflow.activated", {"name": now.workflow.name})
             return after
 
-        return await self._change(actor, id, work)
+        return await self._change(actor, attempt("POST", "workflows", id, "activate"), id, work)
 
     async def deactivate(self, actor: Actor, id: UUID) -> Definition:
         """Take no more requests; those that run run on. Raises: NotPermitted, NoSuchWorkflow, WorkflowState."""
@@ -152,7 +155,7 @@ class Workflows:
             await self._happened(tx, actor, id, after.updated_at, "workflow.deactivated", {"name": now.workflow.name})
             return after
 
-        return await self._change(actor, id, work)
+        return await self._change(actor, attempt("POST", "workflows", id, "deactivate"), id, work)
 
     async def delete(self, actor: Actor, id: UUID) -> None:
         """Delete it; its name may be used again, and requests keep their history.
@@ -170,16 +173,25 @@ class Workflows:
             await self._happened(tx, actor, id, at, "workflow.deleted", {"name": now.workflow.name})
             return now
 
-        await self._change(actor, id, work)
+        await self._change(actor, attempt("DELETE", "workflows", id), id, work)
 
     async def _change(
-        self, actor: Actor, id: UUID, work: Callable[[Tx, Definition, datetime], Awaitable[Definition]]
+        self,
+        actor: Actor,
+        trying: Attempt,
+        id: UUID,
+        work: Callable[[Tx, Definition, datetime], Awaitable[Definition]],
     ) -> Definition:
-        """Hold the workflow, so that of two who change it at once the second sees what the first made of it."""
+        """Hold the workflow, so that of two who change it at once the second sees what the first made of it.
+
+        Whether it needs approval is asked at the end, when nothing else speaks against it.
+        """
         at = self._clock()
-        async with self._db.tx({actor.tenant}) as tx:
+        async with authority.transaction(self._db, actor) as tx:
             await authority.demand(tx, actor, WORKFLOW_WRITE, at)
-            return await work(tx, _found(await store.lock(tx, actor.tenant, id), id), at)
+            changed = await work(tx, _found(await store.lock(tx, actor.tenant, id), id), at)
+            await demand_approved(tx, actor, trying)
+            return changed
 
     async def _happened(self, tx: Tx, actor: Actor, id: UUID, at: datetime, what: str, body: dict[str, Any]) -> None:
         entry = events.Entry(

@@ -12,6 +12,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from quorate.domain.evidence import Signed
+from quorate.domain.operations import Operation
 from quorate.domain.workflows import Leaf, Route
 
 
@@ -77,7 +78,8 @@ class Filing(Struct, frozen=True, omit_defaults=True):
     `requester` is None only for a generic request about nobody we know. `filed_by` is who made the call.
     Names are kept as they were, so that history can be shown when an account is gone. `filed_with`: of a service,
     which of its credentials.
-    `subject`, `metadata` and `details` are the caller's own, kept and shown as given.
+    `subject`, `metadata` and `details` are the caller's own, kept and shown as given. `operation`: what is asked by a
+    request of that kind.
     """
 
     kind: RequestKind
@@ -102,6 +104,7 @@ class Filing(Struct, frozen=True, omit_defaults=True):
     metadata: dict[str, Any] = {}
     details: dict[str, Any] = {}
     surface: str | None = None
+    operation: Operation | None = None
 
 
 class Submitted(Struct, frozen=True, tag=True, omit_defaults=True):

@@ -16,6 +16,7 @@ from msgspec import Struct
 from quorate.domain import events as happened
 from quorate.domain.events import Event, Outcome, RequestKind
 from quorate.domain.grants import Grant, Granted, GrantEvent, GrantExpired, GrantFailed, GrantRevoked
+from quorate.domain.operations import State
 from quorate.domain.requests import Request
 
 EVENTS: Final[Mapping[str, str]] = {
@@ -43,6 +44,9 @@ EVENTS: Final[Mapping[str, str]] = {
     "grant.failed": "access was approved, but what it was for, or whom, was no longer there",
     "grant.expired": "its time is over",
     "grant.revoked": "it was given back or taken back",
+    "operation.succeeded": "an approved operation was carried out",
+    "operation.failed": "an approved operation was tried and refused, or could not be carried out",
+    "operation.unknown": "an approved call was sent, and nobody can say whether it arrived",
     "workflow.created": "a draft was made",
     "workflow.updated": "a definition changed",
     "workflow.activated": "requests may walk through it",
@@ -219,6 +223,12 @@ def grant_fact(grant: Grant, event: GrantEvent, actor: UUID | None) -> Fact:
         "status": status,
     }
     return Fact(name=name, kind="grant", subject=grant.id, at=event.at, actor=actor, body=body)
+
+
+def execution_fact(id: UUID, request: UUID, state: State, at: datetime, actor: UUID | None, **more: Any) -> Fact:
+    """Put the end of an execution into the form of other events. What it answered stays."""
+    body = {"requestId": str(request), "status": state.value, **more}
+    return Fact(name=f"operation.{state.value}", kind="execution", subject=id, at=at, actor=actor, body=body)
 
 
 def _to_whom(said: Payload, subscriptions: Sequence[Subscription]) -> Iterator[Owed]:

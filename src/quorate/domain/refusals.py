@@ -118,7 +118,51 @@ class GivesMore(Refusal):
     permission: str
 
 
+@dataclass(eq=False)
+class NoSuchOperation(Refusal):
+    """Nothing says how this is carried out, and it is none of our own."""
+
+    code = "no_such_operation"
+    method: str
+    path: str
+
+
+@dataclass(eq=False)
+class ApprovalRequired(Refusal):
+    """This is done only once it has been asked for as an operation, and approved."""
+
+    code = "approval_required"
+    method: str
+    path: str
+
+
+@dataclass(eq=False)
+class NotTheRequester(Refusal):
+    """What came of an operation is for whoever asked for it."""
+
+    code = "not_the_requester"
+    request: UUID | str
+
+
 # What state it is in.
+
+
+@dataclass(eq=False)
+class NoApprovalNeeded(Refusal):
+    """Whoever may do this may do it at once."""
+
+    code = "no_approval_needed"
+    method: str
+    path: str
+
+
+@dataclass(eq=False)
+class NoResult(Refusal):
+    """There is nothing to fetch: the operation is not approved, or still being carried out. `status` says which."""
+
+    code = "no_result"
+    request: UUID | str
+    status: str
 
 
 @dataclass(eq=False)

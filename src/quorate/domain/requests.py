@@ -131,6 +131,17 @@ class Request(Struct, frozen=True, omit_defaults=True):
         kept_from_administrators = self.filing.kind is RequestKind.OPERATION or self.filing.is_review
         return self.step.may_be_overridden and not kept_from_administrators
 
+    @property
+    def kept_until(self) -> datetime | None:
+        """Until when an operation may be decided; once approved, until when its result may be fetched.
+
+        Source: Fortanix contract §4: the span begins again with the approval.
+        """
+        span_s = self.filing.time_to_decide_s
+        if self.status is not Outcome.APPROVED or self.closed_at is None or span_s is None:
+            return self.due_by
+        return self.closed_at + timedelta(seconds=span_s)
+
     def tree_of(self, state: StepState) -> Node:
         return state.tree or self.route.steps[state.index].approvers
 

@@ -72,7 +72,7 @@ class Row(Struct, frozen=True, kw_only=True):
     request: UUID | None
 
 
-FAILURES: Final = ("GrantFailed",)
+FAILURES: Final = ("GrantFailed", "operation.failed", "operation.unknown")
 
 
 async def page(

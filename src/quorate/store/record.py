@@ -412,6 +412,66 @@ _PARTS = (
         """,
     ),
     _Part(
+        "executed",
+        "tenant_id uuid, id uuid, request uuid, is_new bool, state text, at timestamptz, ended_at timestamptz,"
+        " status int",
+        lambda changes: [
+            (
+                one.tenant,
+                one.id,
+                one.request,
+                one.is_new,
+                "waiting" if one.status is None else "succeeded",
+                one.at,
+                None if one.status is None else one.at,
+                one.status,
+            )
+            for one in changes.executions
+        ],
+        """
+        INSERT INTO execution (tenant_id, id, request_id, state, created_at, ended_at, status)
+        SELECT tenant_id, id, request, state, at, ended_at, status
+          FROM {rows}
+         WHERE {if_made}
+        """,
+    ),
+    _Part(
+        "execution_timed",
+        "tenant_id uuid, id uuid, request uuid, is_new bool, at timestamptz",
+        lambda changes: [
+            (one.tenant, one.id, one.request, one.is_new, one.at) for one in changes.executions if one.status is None
+        ],
+        """
+        INSERT INTO timer (tenant_id, kind, subject_id, due_at)
+        SELECT tenant_id, 'execution', id, at
+          FROM {rows}
+         WHERE {if_made}
+        """,
+    ),
+    _Part(
+        "execution_happened",
+        "tenant_id uuid, id uuid, request uuid, is_new bool, command_id uuid, at timestamptz, body jsonb",
+        lambda changes: [
+            (
+                one.tenant,
+                one.id,
+                one.request,
+                one.is_new,
+                one.command,
+                one.at,
+                _encode({"requestId": one.request, "status": "succeeded", "httpStatus": one.status}),
+            )
+            for one in changes.executions
+            if one.status is not None
+        ],
+        """
+        INSERT INTO event (tenant_id, subject_kind, subject_id, seq, command_id, command_seq, at, type, body)
+        SELECT tenant_id, 'execution', id, 1, command_id, 0, at, 'operation.succeeded', body
+          FROM {rows}
+         WHERE {if_made}
+        """,
+    ),
+    _Part(
         "owed",
         "tenant_id uuid, id uuid, kind text, request uuid, is_new bool, event_type text, body jsonb,"
         " due_at timestamptz, webhook_id uuid, grant_id uuid, grant_made bool",

@@ -119,6 +119,21 @@ class Given(Struct, frozen=True):
     surface: str | None = None
 
 
+class ToExecute(Struct, frozen=True):
+    """An execution that an approval makes. A fixed answer has it end at once, with its `status`.
+
+    `command` is what history shall know its end by.
+    """
+
+    tenant: UUID
+    id: UUID
+    request: UUID
+    is_new: bool
+    at: datetime
+    status: int | None
+    command: UUID
+
+
 class Message(Struct, frozen=True):
     """Something the world is owed because of an event. `body` is what it says, as JSON; `webhook` whom it is for.
 
@@ -165,6 +180,7 @@ class Changes(Struct):
     messages: list[Message] = []
     grants: list[Given] = []
     shown: list[FactorShown] = []
+    executions: list[ToExecute] = []
 
 
 _progress_of = msgspec.json.Decoder(Progress)

@@ -4,7 +4,8 @@ Every store function takes a `Tx` first, and a `Tx` cannot be made without its t
 whose rows it is about.
 """
 
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
@@ -66,6 +67,18 @@ class Tx:
     async def run(self, sql: str, *args: Any) -> None:
         """Run a statement whose rows nobody wants."""
         await self._open.execute(sql, *args)
+
+    @asynccontextmanager
+    async def part(self) -> AsyncIterator[None]:
+        """A part of the transaction that is undone by itself if anything is raised in it."""
+        await self.run("SAVEPOINT part")
+        try:
+            yield
+        except BaseException:
+            if not self._open.is_closed():
+                await self.run("ROLLBACK TO SAVEPOINT part")
+            raise
+        await self.run("RELEASE SAVEPOINT part")
 
     def end(self) -> None:
         """Let go of the connection, which will soon be somebody else's."""

@@ -14,6 +14,7 @@ from quorate.surfaces.http.surface import Route
 from quorate.surfaces.native import examples
 from quorate.surfaces.native.api import surface
 from tests.app.directory import a_key
+from tests.surfaces.native.operating import asked, protect
 from tests.surfaces.native.story import Story, by
 
 ROUTES: tuple[Route[Any], ...] = surface(None).routes  # type: ignore[arg-type]  # Nobody is called.
@@ -30,6 +31,7 @@ KINDS: Mapping[str, str] = {
     "workflow-instances": "request",
     "access-requests": "request",
     "approvals": "task",
+    "operations": "asked_operation",
     "grants": "access_grant",
     "delegations": "delegation",
     "events": "event",
@@ -106,6 +108,8 @@ async def filled(story: Story, unfenced: Database) -> Things:
     await story.post("ana", f"/approvals/{await story.task('ana', first)}/decide", {"decision": "approve"})
     pending = (await story.request(resourceId=str(story.manager), justification=f"{MARK} two"))["id"]
     await story.post("rhea", f"/access-requests/{pending}/comments", {"text": f"{MARK} three"}, 201)
+    await protect(story, "POST", "/x", {"reply": {"status": 200}}, made)
+    operation = (await asked(story, "rhea", "POST", "/x", {"mark": MARK}))["id"]
     key, _ = await a_key(story.db, story.tenant, story.ids["rhea"])
     delegation = uuid4()
     async with story.db.tx([story.tenant]) as tx:
@@ -129,6 +133,7 @@ async def filled(story: Story, unfenced: Database) -> Things:
         "principal": str(story.ids["rhea"]),
         "workflow": made,
         "request": pending,
+        "asked_operation": operation,
         "task": await story.task("ana", pending),
         "credential": str(key),
         "role": str(story.auditors),

@@ -12,6 +12,7 @@ from quorate.surfaces.http.surface import Route, Who
 from quorate.surfaces.native import examples
 from quorate.surfaces.native.api import surface
 from tests.surfaces.native.everything import ROUTES, body, filled, name
+from tests.surfaces.native.operating import protect
 from tests.surfaces.native.story import Story, by
 
 DOCUMENT = document(surface(None))  # type: ignore[arg-type]  # Nobody is called.
@@ -129,10 +130,16 @@ async def _ask(story: Story) -> tuple[str | None, str, dict[str, str]]:
     return "rhea", "/access-requests", {}
 
 
+async def _operate(story: Story) -> tuple[str | None, str, dict[str, str]]:
+    await protect(story, "POST", "/api/v1/users/{id}/roles")
+    return "ada", "/operations", {}
+
+
 # How to call a route so that its example works, where "as Ada, with one of what is there" does not do.
 WAYS: dict[str, Way] = {
     "POST /auth/login": _login,
     "POST /access-requests": _ask,
+    "POST /operations": _operate,
     "POST /access-requests/{id}/approve": _approve,
     "POST /access-requests/{id}/reject": _reject,
     "POST /access-requests/{id}/cancel": _cancel,

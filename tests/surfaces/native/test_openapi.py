@@ -10,6 +10,7 @@ from quorate.store.database import Database
 from quorate.surfaces.http.routing import Paths
 from quorate.surfaces.native.api import surface
 from tests.app.directory import PASSWORD
+from tests.surfaces.native.operating import approve, asked, ended, protect
 from tests.surfaces.native.step_up import a_passkey, factors, takes_keys
 from tests.surfaces.native.story import Story, by, by_security
 from tests.surfaces.native.tour import directory
@@ -134,6 +135,22 @@ async def everything(story: Story) -> None:
     await story.call("ada", "DELETE", f"/workflows/{made}")
     await rules(story)
     await directory(story)
+    await operations(story)
+
+
+async def operations(story: Story) -> None:
+    """Call the routes of operations."""
+    await protect(story)
+    target = f"/api/v1/workflows/{await story.workflow(activate=False)}"
+    await story.call("ada", "DELETE", target.removeprefix("/api/v1"))
+    operation = await asked(story, "ada", "DELETE", target)
+    await approve(story, operation)
+    await ended(story, "ada", operation)
+    await story.call("ada", "POST", f"/operations/{operation['id']}/cancel")
+    other = await asked(story, "ada", "DELETE", target)
+    await story.post("ada", f"/operations/{other['id']}/cancel")
+    await story.call("ada", "POST", "/operations", {"method": "POST", "path": "/nowhere"})
+    await story.call("olu", "GET", f"/operations/{other['id']}")
 
 
 async def rules(story: Story) -> None:

@@ -82,6 +82,9 @@ RULES: tuple[tuple[str, str, Rule], ...] = (
     ("GET", "/approvals/pending", Everybody()),
     ("POST", "/approvals/{id}/(decide|challenge)", Own()),
     ("POST", "/approvals/{id}/reassign", Own((WORKFLOW_WRITE,))),
+    ("POST", "/operations", Everybody()),
+    ("GET", "/operations/{id}", Own((WORKFLOW_READ,))),
+    ("POST", "/operations/{id}/cancel", Own((WORKFLOW_WRITE,))),
     ("GET", "/grants", Everybody()),
     ("GET", "/grants/{id}", Own((WORKFLOW_READ,))),
     ("POST", "/grants/{id}/revoke", Own((GRANT_REVOKE,))),
@@ -102,6 +105,7 @@ RULES: tuple[tuple[str, str, Rule], ...] = (
 # Everybody may send these, and they do something: what they refuse is the matter of their own tests.
 DO_SOMETHING = {
     "POST /access-requests",
+    "POST /operations",
     "POST /delegations",
     "POST /auth/logout",
     *(name(route) for route in ROUTES if route.path.startswith("/users/me/") and route.method == "POST"),

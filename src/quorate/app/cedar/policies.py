@@ -20,6 +20,8 @@ from quorate.app.cedar.check import Checked, check
 from quorate.app.cedar.ready import Ready, Shelf
 from quorate.app.cedar.schema import Vocabulary, vocabulary
 from quorate.app.cedar.text import parse
+from quorate.app.operations.own import POLICY_WRITE, attempt
+from quorate.app.operations.rules import demand_approved
 from quorate.app.tell import tell
 from quorate.domain import policy as rules
 from quorate.domain import refusals as no
@@ -33,7 +35,6 @@ from quorate.store.tx import Tx
 
 __all__ = ["POLICY_WRITE", "Asked", "Change", "Draft", "Policies", "Ready"]
 
-POLICY_WRITE: Final = "policy:write"
 MAX_POLICIES: Final = 500
 MAX_CHARACTERS: Final = 512 * 1024  # Of all Cedar texts of a tenant.
 TRIES: Final = 5
@@ -131,11 +132,12 @@ class Policies:
         said = {name: getattr(draft, name) for name in draft.__struct_fields__}
         new = Policy(id=self._new_id(), created_at=at, updated_at=at, **said)
         await self._fit(actor, new, check_text=True)
-        async with self._db.tx({actor.tenant}) as tx:
+        async with authority.transaction(self._db, actor) as tx:
             await authority.demand(tx, actor, POLICY_WRITE, at)
             await _leave_room(tx, actor.tenant, new)
             if not await store.add(tx, actor.tenant, new):
                 raise no.DuplicateName(new.name)
+            await demand_approved(tx, actor, attempt("POST", "policies"))
             await self._happened(tx, actor, new.id, at, "policy.created", _shown(new))
         return new
 
@@ -154,7 +156,7 @@ class Policies:
         await self._fit(actor, after, check_text=after.cedar != now.cedar or (after.enabled and not now.enabled))
         at = self._clock()
         try:
-            async with self._db.tx({actor.tenant}) as tx:
+            async with authority.transaction(self._db, actor) as tx:
                 await authority.demand(tx, actor, POLICY_WRITE, at)
                 held = _found(await store.lock(tx, actor.tenant, id), id)
                 if not admits(held):
@@ -170,6 +172,7 @@ class Policies:
                 before = _shown(held)
                 body = {key: value for key, value in _shown(after).items() if before.get(key, UNSET) != value}
                 await self._happened(tx, actor, id, after.updated_at, "policy.updated", body)
+                await demand_approved(tx, actor, attempt("PUT", "policies", id))
                 return after
         except NameTaken as taken:
             raise no.DuplicateName(str(taken)) from None
@@ -194,11 +197,12 @@ class Policies:
     async def delete(self, actor: Actor, id: UUID, admits: Callable[[Policy], bool] = lambda _: True) -> None:
         """Remove a policy; its history stays. Raises: NotPermitted, NoSuchPolicy, PreconditionFailed."""
         at = self._clock()
-        async with self._db.tx({actor.tenant}) as tx:
+        async with authority.transaction(self._db, actor) as tx:
             await authority.demand(tx, actor, POLICY_WRITE, at)
             held = _found(await store.lock(tx, actor.tenant, id), id)
             if not admits(held):
                 raise no.PreconditionFailed
+            await demand_approved(tx, actor, attempt("DELETE", "policies", id))
             await store.remove(tx, actor.tenant, id)
             await self._happened(tx, actor, id, max(at, held.updated_at), "policy.deleted", {"name": held.name})
 

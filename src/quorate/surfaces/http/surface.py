@@ -130,10 +130,19 @@ class Surface(Generic[S]):
         assert route.method not in methods, f"two routes for {route.method} {path}"
         methods[route.method] = (route, parameters(path))
 
-    async def answer(self, scope: Scope, receive: Receive, path: list[str], peers: Peers, request_id: str) -> Response:
-        """Answer one call, whatever happens, in this surface's words."""
+    async def answer(
+        self,
+        scope: Scope,
+        receive: Receive,
+        path: list[str],
+        peers: Peers,
+        request_id: str,
+        *,
+        actor: Actor | None = None,
+    ) -> Response:
+        """Answer one call, whatever happens, in this surface's words. `actor`: who calls, where that is known."""
         try:
-            return await self._answer(scope, receive, path, peers, request_id)
+            return await self._answer(scope, receive, path, peers, request_id, actor)
         except (Problem, Refusal) as no:
             return self.say(no)
         except PASSING as away:
@@ -145,7 +154,15 @@ class Surface(Generic[S]):
             log.exception("internal error", extra={"request_id": request_id, "surface": self.name})
             return self.say(InternalError(request_id))
 
-    async def _answer(self, scope: Scope, receive: Receive, path: list[str], peers: Peers, request_id: str) -> Response:
+    async def _answer(
+        self,
+        scope: Scope,
+        receive: Receive,
+        path: list[str],
+        peers: Peers,
+        request_id: str,
+        actor: Actor | None,
+    ) -> Response:
         found = self._paths.find(path)
         if found is None:
             raise NoSuchPath
@@ -168,7 +185,7 @@ class Surface(Generic[S]):
         )
         if route.who is not Who.ANYONE:
             assert self._sign_in is not None
-            http.actor = await self._sign_in(http)
+            http.actor = actor or await self._sign_in(http)
             if isinstance(route.who, str):
                 http.actor.demand(route.who)
         return await route.handler(http)

@@ -157,7 +157,10 @@ FACES: Final[Mapping[type[Problem] | type[Refusal], Face]] = {
         lambda denied: {"request_id": str(denied.request)},
         lambda denied: list(denied.notices),
     ),
+    no.ApprovalRequired: _forbidden("This operation requires approval"),
+    no.NotTheRequester: _forbidden("What came of an operation is for whoever asked for it"),
     # What it is about.
+    no.NoSuchOperation: Face(404, "not_found", lambda sought: f"There is no operation {sought.method} {sought.path}"),
     no.NoSuchRequest: _absent("The request"),
     no.NoSuchWorkflow: _absent("The workflow"),
     no.NoSuchTarget: Face(404, "not_found", lambda sought: f"The {sought.type} {sought.target!r} does not exist"),
@@ -174,6 +177,7 @@ FACES: Final[Mapping[type[Problem] | type[Refusal], Face]] = {
             else f"The request is not pending: it is {_status(closed.status)}"
         )
     ),
+    no.NoResult: _conflict("There is no result yet"),
     no.GrantEnded: _conflict(lambda ended: f"The grant is already {ended.state}"),
     no.DuplicateRequest: _conflict("There is a pending request for the same resource already"),
     no.KeyReused: _conflict("This idempotency key was used for another request"),
@@ -195,6 +199,7 @@ FACES: Final[Mapping[type[Problem] | type[Refusal], Face]] = {
         lambda asked: f"A policy allows at most {asked.max_seconds} seconds",
         lambda asked: {"max_duration_seconds": asked.max_seconds},
     ),
+    no.NoApprovalNeeded: _invalid("This operation needs no approval"),
     no.CommentRequired: _invalid("This decision needs a reasoning"),
     no.NoWorkflow: _invalid("Nobody can approve requests for this type of resource"),
     no.WorkflowNotActive: _invalid("The workflow is not active"),

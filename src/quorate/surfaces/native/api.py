@@ -26,7 +26,7 @@ from quorate.surfaces.native.calls import IDEMPOTENCY
 from quorate.surfaces.native.examples import example_of
 from quorate.surfaces.native.routes_accounts import ACCOUNTS
 from quorate.surfaces.native.routes_directory import DIRECTORY
-from quorate.surfaces.native.routes_rules import POLICIES, WEBHOOKS
+from quorate.surfaces.native.routes_rules import OPERATIONS, POLICIES, WEBHOOKS
 from quorate.surfaces.native.routes_step_up import STEP_UP
 from quorate.surfaces.native.services import SURFACE, Call, Services
 from quorate.surfaces.native.shown import Done, Ok
@@ -386,6 +386,7 @@ TABLES: Final[Mapping[str, Table]] = {
     "Approvals": _APPROVALS,
     "Step-up": STEP_UP,
     "Grants": _GRANTS,
+    "Operations": OPERATIONS,
     "Policies": POLICIES,
     "Webhooks": WEBHOOKS,
     **ACCOUNTS,

@@ -98,6 +98,12 @@ _REQUESTS: Final = {
 }
 
 _RULES: Final = {
+    "NewOperation": {
+        "method": "POST",
+        "path": f"/api/v1/users/{PERSON}/roles",
+        "body": {"roleId": ROLE},
+        "description": "Covers for the head of security in July",
+    },
     "NewPolicy": {
         "name": "Security, for an hour",
         "cedar": '@id("short") permit(principal in Group::"Security", action, resource) '

@@ -1,4 +1,5 @@
-"""The routes of policies, which say what may be, and of webhooks, which say what has been.
+"""The routes of operations, which wait for approval, of policies, which say what may be, and of webhooks, which say
+what has been.
 
 Source: native contract b.7, b.8.
 """
@@ -8,9 +9,44 @@ from typing import Final
 from quorate.app.cedar.policies import POLICY_WRITE
 from quorate.domain.permissions import WEBHOOK_WRITE
 from quorate.surfaces.http.paging import Paging
-from quorate.surfaces.native import policies, webhooks
+from quorate.surfaces.native import operations, policies, webhooks
+from quorate.surfaces.native.calls import IDEMPOTENCY
 from quorate.surfaces.native.routes import IF_MATCH, Table, route
+from quorate.surfaces.native.shapes import Cancellation
 from quorate.surfaces.native.shown import Done, Ok
+
+OPERATIONS: Final[Table] = (
+    route(
+        "POST",
+        "/operations",
+        operations.create,
+        "Ask that a call be made, once it is approved",
+        body=operations.NewOperation,
+        answer=Ok[operations.OperationShown],
+        status=201,
+        errors=(404, 409),
+        headers=IDEMPOTENCY,
+    ),
+    route(
+        "GET",
+        "/operations/{id}",
+        operations.read,
+        "Read an operation, and what became of it",
+        answer=Ok[operations.OperationShown],
+        errors=(404,),
+    ),
+    route(
+        "POST",
+        "/operations/{id}/cancel",
+        operations.cancel,
+        "Withdraw an operation",
+        body=Cancellation,
+        body_optional=True,
+        answer=Done,
+        errors=(404, 409),
+        headers=IDEMPOTENCY,
+    ),
+)
 
 POLICIES: Final[Table] = (
     route(

@@ -175,6 +175,18 @@ FACES: Final[Mapping[type[Problem] | type[Refusal], Face]] = {
     no.NoSuchGrant: _absent("The grant"),
     NoSuchPolicy: _absent("The policy"),
     NoSuchWebhook: _absent("This webhook or delivery"),
+    no.NoSuchOperation: Face(
+        404, "RESOURCE_NOT_FOUND", lambda sought: f"There is no operation {sought.method} {sought.path}"
+    ),
+    no.ApprovalRequired: Face(
+        403,
+        "FORBIDDEN",
+        "This operation requires approval",  # Read literally by clients: Fortanix contract §4.
+        lambda guarded: [Detail(f"ask for it at POST /api/v1/operations: {guarded.method} {guarded.path}")],
+    ),
+    no.NotTheRequester: _forbidden("What came of an operation is for whoever asked for it"),
+    no.NoApprovalNeeded: _invalid("This operation needs no approval: it can be done at once", "path"),
+    no.NoResult: _conflict(lambda early: f"There is no result yet: this is {early.status}"),
     no.OwnRequest: _forbidden("Nobody decides what is their own request"),
     # What state it is in.
     no.AlreadyDecided: _conflict("A decision has already been recorded"),
