@@ -45,7 +45,7 @@ class Patient:
 
     async def holds(self, file: str) -> "Patient":
         async with as_owner(self.dsn) as owner:
-            await fill(owner, self.dsn, file, "file")
+            await fill(owner, self.dsn, file, "file", self.settings)
         return self
 
     async def runs(self, sql: str) -> "Patient":

@@ -29,7 +29,9 @@ def apply(settings: Settings, args: Namespace) -> int:
 
 async def _apply(settings: Settings, args: Namespace, source: bytes) -> int:
     async with lent(settings) as dsn, ready(settings, dsn) as owner:
-        report = await fill(owner, dsn, source, args.file, prune=args.prune, dry_run=args.dry_run, yes=args.yes)
+        report = await fill(
+            owner, dsn, source, args.file, settings, prune=args.prune, dry_run=args.dry_run, yes=args.yes
+        )
     if args.json:
         out(msgspec.json.encode(report.as_json()).decode())
     else:

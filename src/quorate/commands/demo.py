@@ -58,7 +58,7 @@ def demo(settings: Settings, args: Namespace) -> int:
     async def prepare(owner: Database, dsn: str) -> None:
         if cast.tenant not in await every_tenant(owner):
             note(f"making the demo's people and workflows in {data}")
-            await fill(owner, dsn, text, FILE)
+            await fill(owner, dsn, text, FILE, settings)
 
     def announce(url: str) -> None:
         for line in lines(cast, url):

@@ -3,9 +3,11 @@
 from datetime import UTC, datetime
 
 from quorate.app import declare
+from quorate.app.seal import BadSecretKey, Sealer, sealer
 from quorate.app.verify import Passwords
 from quorate.commands.filing import files
 from quorate.commands.terminal import Trouble, note, progress
+from quorate.settings import Settings
 from quorate.store.database import Database
 
 
@@ -14,6 +16,7 @@ async def fill(
     dsn: str,
     source: bytes | str,
     name: str,
+    settings: Settings,
     *,
     prune: bool = False,
     dry_run: bool = False,
@@ -21,11 +24,17 @@ async def fill(
 ) -> declare.Report:
     """Bring tenants to what a file says. `name` is the file's, for problems and for what stands beside it.
 
+    `settings` say which key seals what is secret and must be read back.
+
     Raises:
         Trouble: something is wrong with the file, all of which has been said, or the database does not take it.
     """
     passwords = Passwords()
-    order = declare.Order(at=datetime.now(UTC), passwords=passwords, prune=prune, yes=yes)
+
+    def seal() -> Sealer:
+        return sealer(settings.secret_key, settings.data)
+
+    order = declare.Order(at=datetime.now(UTC), passwords=passwords, seal=seal, prune=prune, yes=yes)
     try:
         file = declare.parse(source, name)
         async with progress(f"applying {name}"):
@@ -38,7 +47,7 @@ async def fill(
         for line in others:
             note(line)
         raise Trouble(last) from problems
-    except declare.CannotApply as error:
+    except (declare.CannotApply, BadSecretKey) as error:
         raise Trouble(str(error)) from error
     finally:
         passwords.close()

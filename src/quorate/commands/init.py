@@ -72,7 +72,7 @@ async def _init(settings: Settings, args: Namespace, given: str | None) -> Made:
                 }
             ]
         }
-        await fill(owner, dsn, msgspec.json.encode(file), "the command line")
+        await fill(owner, dsn, msgspec.json.encode(file), "the command line", settings)
     return made
 
 

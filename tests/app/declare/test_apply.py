@@ -20,6 +20,7 @@ from quorate.domain.refusals import NoWorkflow, Refusal
 from quorate.domain.workflows import Kind, Leaf, Step, any_one_of
 from quorate.store import members
 from quorate.store.database import Database
+from tests.app.directory import SEALER
 
 AT = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 DEMO = Path(next(iter(quorate.commands.__path__))) / "demo.yaml"
@@ -50,7 +51,7 @@ class Desk:
         how = {key: sections.pop(key) for key in ("prune", "yes", "environ") if key in sections}
         name = sections.pop("file_name", "tenant.yaml")
         file = parse(text or self.text(**sections), name)
-        order = Order(at=AT, passwords=self.passwords, **how)
+        order = Order(at=AT, passwords=self.passwords, seal=lambda: SEALER, **how)
         return await (dry_run(self.owner, file, order) if dry else apply(self.owner, file, order, self.file))
 
     async def file(self, request: RequestToFile) -> None:
@@ -552,7 +553,7 @@ async def test_a_request_that_the_rules_refuse_is_reported(desk: Desk) -> None:
 
 
 async def test_the_demo_file_can_be_applied_over_and_over(owner: Database, passwords: Passwords) -> None:
-    order = Order(at=AT, passwords=passwords)
+    order = Order(at=AT, passwords=passwords, seal=lambda: SEALER)
     file = parse(DEMO.read_text(), "demo.yaml")
 
     first = await apply(owner, file, order)

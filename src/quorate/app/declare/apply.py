@@ -2,12 +2,14 @@
 
 import os
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Final
 from uuid import UUID, uuid4
 
 import asyncpg
 from msgspec import Struct
+from msgspec.structs import replace
 
 from quorate.app import grants
 from quorate.app.declare.names import Names
@@ -18,12 +20,15 @@ from quorate.app.declare.secret_values import Secrets, Settled, in_thread, settl
 from quorate.app.declare.state import State, load
 from quorate.app.declare.told import entries
 from quorate.app.declare.wanted import Plan, RequestToFile
+from quorate.app.operations.calling import opened_headers, sealed_headers
+from quorate.app.seal import BadSecretKey, Sealer
 from quorate.app.tell import tell
 from quorate.app.verify import Passwords
 from quorate.domain.refusals import Refusal
 from quorate.domain.workflows import Problem
 from quorate.store import accounts, credentials, declare, directory, events, members, people, tenants
 from quorate.store.database import Database
+from quorate.store.declare import OperationRow
 from quorate.store.tx import CommitUnknown, Retryable, Tx
 
 ATTEMPTS: Final = 5
@@ -41,10 +46,14 @@ class _Moved(Exception):
 
 
 class Order(Struct, frozen=True, kw_only=True):
-    """How to apply. `mint` makes ids; `environ` is where `passwordEnv` and `secretEnv` look."""
+    """How to apply. `mint` makes ids; `environ` is where `passwordEnv` and `secretEnv` look.
+
+    `seal` is asked for only where the headers of an operation must be sealed or opened.
+    """
 
     at: datetime
     passwords: Passwords
+    seal: Callable[[], Sealer]
     prune: bool = False
     yes: bool = False
     mint: Callable[[], UUID] = uuid4
@@ -125,7 +134,7 @@ def _planned(
 async def _look(owner: Database, tenant: TenantEntry, secrets: Secrets, order: Order) -> tuple[_Look, State]:
     id = await tenants.tenant_by(owner, slug=tenant.slug) or tenant.id or order.mint()
     async with owner.tx([id]) as tx:
-        state = await load(tx, id)
+        state = _opened(await load(tx, id), id, order)
     names = Names(tenant, state, order.mint)
     users = [(entry.path, names.ids[entry.path]) for entry in tenant.sections.get("users", ())]
     return _Look(id, await settle(order.passwords, users, secrets, state.password_hashes)), state
@@ -169,13 +178,36 @@ async def _plan_inside(tx: Tx, file: File, tenant: TenantEntry, secrets: Secrets
     now = await tx.one("SELECT id FROM tenant_by($1, NULL)", tenant.slug)
     if now is not None and now["id"] != look.id:
         raise _Moved
-    state = await load(tx, look.id)
+    state = _opened(await load(tx, look.id), look.id, order)
     ids = Names(tenant, state, order.mint).ids
     if any(state.password_hashes.get(ids[path]) != settled.stored for path, settled in look.settled.items()):
         raise _Moved
     made, problems = _planned(tenant, look, state, secrets, order)
     file.refuse(problems)
     return made
+
+
+def _opened(state: State, tenant: UUID, order: Order) -> State:
+    """Open the headers of operations, so that they can be compared with what the file says.
+
+    What another secret key has sealed stays closed, and stays what it is unless the file gives headers.
+    """
+    operations = {}
+    for one in state.operations.values():
+        sealed = one.execute.get("headers") if isinstance(one.execute, Mapping) else None
+        execute = one.execute
+        if isinstance(sealed, str):
+            with suppress(BadSecretKey):
+                execute = {**execute, "headers": opened_headers(order.seal(), tenant, one.id, sealed)}
+        operations[one.id] = replace(one, execute=execute)
+    return replace(state, operations=operations)
+
+
+def _sealed(one: OperationRow, tenant: UUID, order: Order) -> OperationRow:
+    headers = one.execute.get("headers") if isinstance(one.execute, Mapping) else None
+    if not isinstance(headers, Mapping):
+        return one
+    return replace(one, execute={**one.execute, "headers": sealed_headers(order.seal(), tenant, one.id, headers)})
 
 
 async def _put(tx: Tx, made: Plan, order: Order) -> None:
@@ -213,7 +245,7 @@ async def _put(tx: Tx, made: Plan, order: Order) -> None:
     if rows.operations_gone:
         await declare.remove_operations(tx, of, rows.operations_gone)
     if rows.operations:
-        await declare.put_operations(tx, of, rows.operations)
+        await declare.put_operations(tx, of, [_sealed(one, of, order) for one in rows.operations])
     if rows.delegations:
         await people.put_delegations(tx, of, rows.delegations)
     if rows.delegations_gone:

@@ -12,9 +12,10 @@ from quorate.app.cedar.policies import MAX_CHARACTERS, MAX_POLICIES
 from quorate.app.cedar.schema import Vocabulary, vocabulary
 from quorate.app.declare.draft import Draft
 from quorate.app.declare.names import values
+from quorate.app.declare.operations import plan_operation
 from quorate.app.declare.schema import Entry
 from quorate.app.definitions import read_leaves, read_steps
-from quorate.store.declare import OperationRow, PolicyRow, WorkflowRow
+from quorate.store.declare import PolicyRow, WorkflowRow
 
 _WORKFLOW: Final[Mapping[str, tuple[str, Any]]] = {
     "name": ("name", ""),
@@ -27,8 +28,6 @@ _WORDS: Final = {
     "resource_types": "resourceTypes",
     "auto_approve": "autoApprove",
     "fallback_approvers": "fallbackApprovers",
-    "workflow_id": "workflow",
-    "resource_id": "resource",
 }
 _POLICY_BODY: Final = (
     "maxDurationSeconds",
@@ -51,7 +50,7 @@ def plan_rules(draft: Draft) -> None:
     if draft.rows.policies:
         _leave_room(draft)
     for entry in draft.entries("operations"):
-        _operation(draft, entry, draft.names.ids[entry.path])
+        plan_operation(draft, entry, draft.names.ids[entry.path])
     for workflow in draft.pruned("workflows", draft.state.workflows):
         if workflow.status == "active":
             draft.removed("workflow", workflow.id, workflow.name, "inactive")
@@ -135,33 +134,3 @@ def _policy(draft: Draft, entry: Entry, id: UUID, known: Vocabulary) -> None:
     changed = [key for key in _POLICY_BODY if dict(base.body).get(key) != new.body.get(key)]
     if draft.compare(entry, old, new, {"body": ", ".join(changed)}):
         draft.rows.policies.append(replace(new, updated_at=draft.at))
-
-
-def _operation(draft: Draft, entry: Entry, id: UUID) -> None:
-    old, said, path = draft.state.operations.get(id), entry.said, entry.path
-    found = values(said, {"method": ("method", ""), "path": ("path", "")})
-    for key in ("workflow", "execute"):
-        if old is None and said.get(key) is None:
-            draft.wrong(path, f"{key} is needed for a new operation")
-    if said.get("workflow") is not None:
-        found["workflow_id"] = draft.names.lookup("workflow", said["workflow"], f"{path}.workflow")
-    if "resource" in said:
-        found["resource_id"] = draft.names.lookup("resource", said["resource"], f"{path}.resource")
-    if said.get("execute") is not None:
-        found["execute"] = _execute(said["execute"], old.execute if old else None)
-    if old is None:
-        if not {"workflow_id", "execute"} <= found.keys() or found["workflow_id"] is None:
-            return  # It was said above what is missing.
-        new = OperationRow(id=id, created_at=draft.at, updated_at=draft.at, **found)
-    else:
-        new = replace(old, **found)
-    if draft.compare(entry, old, new, _WORDS):
-        draft.rows.operations.append(replace(new, updated_at=draft.at))
-
-
-def _execute(said: Any, old: Any) -> Any:
-    """Headers that are not written stay what they are: an export leaves them out, since they may hold secrets."""
-    if not isinstance(said, Mapping) or "url" not in said:
-        return said
-    kept = {"headers": old["headers"]} if isinstance(old, Mapping) and "url" in old and "headers" in old else {}
-    return kept | {key: value for key, value in said.items() if value is not None}

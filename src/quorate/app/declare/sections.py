@@ -57,7 +57,7 @@ def _execute(reader: Reader, value: object, path: str) -> Any:
     if value == "internal":
         return value
     if isinstance(value, Mapping) and "reply" in value:
-        reply = table({"status": whole(200, 599), "headers": headers, "body": anything}, "status")
+        reply = table({"status": whole(200, 599), "body": anything}, "status")
         return table({"reply": reply})(reader, value, path)
     if isinstance(value, Mapping):
         call = {

@@ -56,6 +56,18 @@ def covering(method: str, template: str) -> Own | None:
     return None
 
 
+def overlapping(method: str, template: str) -> Own | None:
+    """Find one of ours that some path of a template belongs to."""
+    wanted = segments(template)
+    for one in OWN:
+        ours = segments(one.path)
+        if one.method == method and len(ours) == len(wanted):
+            pairs = zip(ours, wanted, strict=True)
+            if all(mine == theirs or is_parameter(mine) or is_parameter(theirs) for mine, theirs in pairs):
+                return one
+    return None
+
+
 def _crud(noun: str, permission: str, target: Literal["role", "group", "resource"] | None = None) -> tuple[Own, ...]:
     at = f"{BASE}/{noun}"
     return (
