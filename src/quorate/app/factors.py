@@ -18,6 +18,7 @@ from quorate.app.actor import Actor
 from quorate.app.directory import Change, Desk
 from quorate.app.evidence import Verifier, challenge_of, key_rules, passkeys, totp_purpose
 from quorate.app.keyring import TooManyKeys
+from quorate.app.operations.own import attempt
 from quorate.app.people import user_there
 from quorate.app.seal import Sealer
 from quorate.app.verify import totp
@@ -199,7 +200,7 @@ class Factors(Struct, frozen=True):
 
         Raises: NotPermitted: `directory:write` is not held; NoSuchUser; GivesMore: they may do more than the caller.
         """
-        async with self.desk.change(actor, DIRECTORY_WRITE) as change:
+        async with self.desk.change(actor, attempt("DELETE", "users", user, "factors"), DIRECTORY_WRITE) as change:
             if await user_there(change, user) is None:
                 raise no.NoSuchUser(user)
             await change.demand_holding_all_of(user)

@@ -96,6 +96,7 @@ OWN: Final[tuple[Own, ...]] = (
     _delete("/users/{id}/roles/{roleId}", DIRECTORY_WRITE),
     _post("/users/{id}/keys", None),
     _delete("/users/{id}/keys/{keyId}", None),
+    _delete("/users/{id}/factors", DIRECTORY_WRITE),
     *_crud("services", DIRECTORY_WRITE),
     _post("/services/{id}/keys", None),
     _delete("/services/{id}/keys/{keyId}", None),
