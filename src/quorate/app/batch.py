@@ -221,7 +221,7 @@ class _Working:
             raise no.NoSuchRequest(request.id)
         if order.task is not None and isinstance(command, do.Decide | do.Reassign):
             command = replace(command, step=self._held[key].tasks.index(order.task))
-        if isinstance(command, do.Decide | do.Comment) and self._is_service(order):
+        if isinstance(command, do.Decide | do.Override | do.Comment) and self._is_service(order):
             command = replace(command, credential=order.origin.credential)
         at = max(self._at, request.updated_at)
         events = lifecycle.handle(request, command, self._people[key.tenant], at=at)

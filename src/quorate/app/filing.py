@@ -169,9 +169,11 @@ def _settled(outcome: Outcome | None, workflow: Workflow | None) -> do.Settled |
         return None
     by = ", ".join(outcome.rules) or "policy"
     if outcome.verdict is Verdict.DENY:
-        return do.Settled(Ending.REJECTED, Cause.POLICY, by, "\n".join(outcome.notices) or outcome.reason)
+        return do.Settled(
+            Ending.REJECTED, Cause.POLICY, by, "\n".join(outcome.notices) or outcome.reason, outcome.notices
+        )
     if outcome.verdict is Verdict.AUTO and (workflow is None or workflow.auto_approve == "policy"):
-        return do.Settled(Ending.APPROVED, Cause.POLICY, by, "\n".join(outcome.notices) or None)
+        return do.Settled(Ending.APPROVED, Cause.POLICY, by, "\n".join(outcome.notices) or None, outcome.notices)
     return None
 
 

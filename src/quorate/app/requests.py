@@ -81,7 +81,7 @@ class Requests:
         done = await self._take(actor, asking, idempotency=idempotency)
         ended = next((event for event in done.events if isinstance(event, Closed)), None)
         if ended is not None and ended.cause is Cause.POLICY and ended.status is Outcome.REJECTED:
-            raise no.DeniedByPolicy(done.request.id, tuple((ended.note or "").splitlines()))
+            raise no.DeniedByPolicy(done.request.id, ended.notices, ended.note or "")
         return done
 
     async def start(self, actor: Actor, asking: Start, idempotency: Idempotency | None = None) -> Done:

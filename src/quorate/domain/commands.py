@@ -32,6 +32,7 @@ class Settled(Struct, frozen=True):
     cause: Cause
     by: str
     note: str | None = None
+    notices: tuple[str, ...] = ()
 
 
 class Decide(Struct, frozen=True):
@@ -59,6 +60,7 @@ class Override(Struct, frozen=True):
     choice: Choice
     note: str | None = None
     proof: Proof | None = None
+    credential: UUID | None = None
 
 
 class TakeSeat(Struct, frozen=True):

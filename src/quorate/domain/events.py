@@ -170,6 +170,7 @@ class Overridden(Struct, frozen=True, tag=True, omit_defaults=True):
     showed_second_factor: bool = False
     factor: UUID | None = None
     signed: Signed | None = None
+    credential: UUID | None = None
 
 
 class PassedByTime(Struct, frozen=True, tag=True, omit_defaults=True):
@@ -234,13 +235,14 @@ class Discarded(Struct, frozen=True, tag=True, omit_defaults=True):
 
 
 class Closed(Struct, frozen=True, tag=True, omit_defaults=True):
-    """The request came to its end."""
+    """The request came to its end. `notices`: what the policies that ended it want to be said."""
 
     at: datetime
     status: Outcome
     cause: Cause
     by: UUID | None = None
     note: str | None = None
+    notices: tuple[str, ...] = ()
 
 
 Event = (

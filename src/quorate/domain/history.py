@@ -56,8 +56,8 @@ def apply(request: Request, event: Event) -> Request:
             return _current(after, tree=with_leaves(request.tree, *leaves), is_stuck=is_stuck)
         case Decided():
             return _current(after, decisions=(*request.current.decisions, event))
-        case Overridden(by=by, choice=choice):
-            return _current(after, settled=choice, settled_by=by)
+        case Overridden(by=by, choice=choice, credential=credential):
+            return _current(after, settled=choice, settled_by=by, settled_with=credential)
         case PassedByTime():
             return _current(after, settled=Choice.APPROVE)
         case Reassigned():

@@ -74,7 +74,7 @@ def submit(tenant: UUID, id: UUID, command: do.Submit, people: People, *, at: da
     submitted = Submitted(at, filing, command.route)
     request = begin(tenant, id, submitted)
     if (settled := command.settled) is not None:
-        rest: list[Event] = [Closed(at, settled.status, settled.cause, note=settled.note)]
+        rest: list[Event] = [Closed(at, settled.status, settled.cause, note=settled.note, notices=settled.notices)]
         if settled.status is Outcome.APPROVED:
             rest.insert(0, ApprovedByPolicy(at, settled.by))
     else:
@@ -175,6 +175,7 @@ def override(request: Request, command: do.Override, people: People, *, at: date
         own,
         showed.password,
         showed.second_factor,
+        credential=command.credential,
         **_factor(command.proof, showed),
     )
     if command.choice is Choice.REJECT:

@@ -316,11 +316,15 @@ class BreakGlassForbidden(Refusal):
 
 @dataclass(eq=False)
 class DeniedByPolicy(Refusal):
-    """A policy refuses the access. The request was kept, as rejected; `notices` are what the rules want to be said."""
+    """A policy refuses the access. The request was kept, as rejected; `notices` are what the rules want to be said.
+
+    `reason`: what the requester is told: the notices, else why it came out so.
+    """
 
     code = "denied_by_policy"
     request: UUID | str
     notices: tuple[str, ...]
+    reason: str = ""
 
 
 @dataclass(eq=False)

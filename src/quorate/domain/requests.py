@@ -30,6 +30,7 @@ class StepState(Struct, frozen=True, omit_defaults=True):
     reminded_at: datetime | None = None
     settled: Choice | None = None
     settled_by: UUID | None = None
+    settled_with: UUID | None = None
 
     def decided_by(self, human: UUID) -> Decided | None:
         """Find the decision that used this person's say, whoever made it."""

@@ -2,6 +2,7 @@
 
 from uuid import uuid4
 
+from tests.app.directory import PASSWORD
 from tests.surfaces.jitsudo.story import ACCOUNT, Jit, error
 from tests.surfaces.native.story import Body
 
@@ -147,3 +148,30 @@ async def test_a_role_by_the_name_of_approver_may_approve_unless_told_otherwise(
         assert role["permissions"] == ["request:approve"] if status == 200 else ["workflow:read"]
         await jit.story.post("ada", f"/users/{jit.ids[who]}/roles", {"roleId": role["id"]})
         assert (await jit.decided(who, request))[0] == status
+
+
+async def test_a_token_of_ours_is_taken_as_a_bearer(jit: Jit) -> None:
+    signed_in = await jit.story.call(
+        None,
+        "POST",
+        "/auth/login",
+        {"email": "rhea@acme.example", "password": PASSWORD},
+        headers={"X-Tenant-ID": str(jit.story.tenant)},
+    )
+    [token] = [value for name, value in signed_in.json()["data"].items() if name.lower() in ("token", "accesstoken")]
+
+    answer = await jit.call(None, "POST", "/requests", BODY, headers={"Authorization": f"Bearer {token}"})
+
+    assert answer.json()["requester_id"] == str(jit.ids["rhea"])
+
+
+async def test_a_key_that_passes_a_step_as_an_administrator_is_shown(jit: Jit) -> None:
+    key = await jit.api_key(permissions=["workflow:write"])
+    made = await jit.ask()
+    bearer = {"Authorization": f"Bearer {key['key']}"}
+
+    passed = await jit.story.call(None, "POST", f"/access-requests/{made['id']}/approve", {}, headers=bearer)
+
+    assert passed.status_code == 200, passed.text
+    shown = await jit.get("rhea", f"/requests/{made['id']}")
+    assert (shown["status"], shown["decided_by"]) == ("approved", f"api_key:{key['id']}")

@@ -97,6 +97,7 @@ async def test_an_approval_after_the_timeout_is_refused_though_nobody_wrote_the_
 
     shown = await jit.get("rhea", f"/requests/{made['id']}")
     assert (shown["status"], shown["decided_by"], shown["decision_reasoning"]) == ("expired", None, None)
+    assert shown["updated_at"] > made["updated_at"]
     assert [one["id"] for one in (await jit.get("rita", "/requests?status=expired"))["data"]] == [made["id"]]
     assert (await jit.get("rita", "/requests?status=pending"))["data"] == []
     assert error(await jit.call("ana", "POST", f"/requests/{made['id']}/approve")) == (409, "conflict")
@@ -135,6 +136,8 @@ async def test_what_no_policy_permits_is_refused(jit: Jit) -> None:
     answer = await jit.call("rhea", "POST", "/requests", {"resource": ACCOUNT, "action": "read"})
 
     assert error(answer) == (403, "policy_denied")
+    assert answer.json()["message"] == "This is refused: no policy permits this"
+    assert "notices" not in answer.json()
 
 
 async def test_how_long_access_lasts(jit: Jit) -> None:

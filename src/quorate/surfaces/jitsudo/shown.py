@@ -104,7 +104,7 @@ def request(one: Request, at: datetime) -> RequestShown:
         duration_seconds=int(span(filing.duration).total_seconds()) if filing.duration else None,
         metadata=filing.metadata,
         created_at=moment(one.created_at),
-        updated_at=moment(one.updated_at),
+        updated_at=moment(one.updated_at if status is one.status else one.expires_at or at),
     )
 
 
@@ -157,6 +157,8 @@ def _decided_by(one: Request) -> str:
     """Name who decided: the account of the decision that ended it, or the system."""
     if one.closed_by is None:
         return SYSTEM
+    if one.walk and one.current.settled_by == one.closed_by:
+        return who(one.closed_by, one.current.settled_with)
     last = next((made for made in _decisions(one) if made.by == one.closed_by), None)
     return who(one.closed_by, last.credential if last else None)
 

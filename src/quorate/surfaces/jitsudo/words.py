@@ -153,7 +153,7 @@ FACES: Final[Mapping[type[Problem] | type[Refusal], Face]] = {
     no.DeniedByPolicy: Face(
         403,
         "policy_denied",
-        "A policy refuses this",
+        lambda denied: "A policy refuses this" if denied.notices else f"This is refused: {denied.reason}",
         lambda denied: {"request_id": str(denied.request)},
         lambda denied: list(denied.notices),
     ),

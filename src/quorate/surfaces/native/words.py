@@ -213,7 +213,7 @@ FACES: Final[Mapping[type[Problem] | type[Refusal], Face]] = {
     TooManyWebhooks: _conflict(lambda full: f"A tenant has at most {full.most} webhooks"),
     no.BreakGlassForbidden: _forbidden(lambda shut: f"The glass may not be broken: {_SHUT.get(shut.why, shut.why)}"),
     no.DeniedByPolicy: Face(
-        403, "FORBIDDEN", "A policy refuses this", lambda denied: [Detail(notice) for notice in denied.notices]
+        403, "FORBIDDEN", "A policy refuses this", lambda denied: [Detail(line) for line in denied.reason.splitlines()]
     ),
     no.DurationTooLong: Face(
         400,
