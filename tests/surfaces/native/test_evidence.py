@@ -142,8 +142,24 @@ async def test_after_five_wrong_ones_the_answer_is_locked_for_a_while(story: Sto
 
     locked = await story.call("ana", "POST", path, APPROVE | {"evidence": {"password": PASSWORD}})
 
-    assert error(locked) == (423, "ACCOUNT_LOCKED")
+    assert error(locked) == (429, "RATE_LIMIT_EXCEEDED")
     assert locked.headers["retry-after"] == "300"
+
+
+async def test_an_administrator_who_was_wrong_five_times_waits_as_long_before_settling_a_step(story: Story) -> None:
+    await story.workflow(demanding({"user": "@ana"}, requirePassword=True))
+    path = f"/access-requests/{(await story.request())['id']}/approve"
+    for _ in range(5):
+        wrong = await story.call("ada", "POST", path, {"evidence": {"password": "wrong"}})
+        assert error(wrong) == (403, "FORBIDDEN")
+    story.clock.passes(minutes=2)
+
+    locked = await story.call("ada", "POST", path, {"evidence": {"password": PASSWORD}})
+
+    assert error(locked) == (429, "RATE_LIMIT_EXCEEDED")
+    assert locked.headers["retry-after"] == "180"
+    story.clock.passes(minutes=3)
+    await story.post("ada", path, {"evidence": {"password": PASSWORD}})
 
 
 async def everything_written(story: Story) -> str:

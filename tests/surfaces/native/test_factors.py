@@ -277,7 +277,7 @@ async def test_after_five_wrong_codes_the_right_one_waits_for_five_minutes(story
         assert (await show(story, token, code="000000" if right != "000000" else "111111")).status_code == 401
 
     locked = await show(story, (await halfway(story))["mfaToken"], code=right)
-    assert error(locked) == (423, "ACCOUNT_LOCKED")
+    assert error(locked) == (429, "RATE_LIMIT_EXCEEDED")
     story.clock.passes(minutes=5)
     assert (await show(story, (await halfway(story))["mfaToken"], code=now(story, secret))).status_code == 200
 
@@ -288,7 +288,7 @@ async def test_five_wrong_passwords_lock_a_login_whether_or_not_it_exists(story:
         assert error(await login(story, who, "wrong")) == (401, "INVALID_CREDENTIALS")
 
     locked = await login(story, who)
-    assert error(locked) == (423, "ACCOUNT_LOCKED")
+    assert error(locked) == (429, "RATE_LIMIT_EXCEEDED")
     assert locked.headers["retry-after"] == "300"
     assert (await login(story, "ben")).status_code == 200
     story.clock.passes(minutes=5)

@@ -68,7 +68,7 @@ _ACCOUNTS: Final[Table] = (
         who=Who.ANYONE,
         body=shapes.Login,
         answer=accounts.LoginShown,
-        errors=(401, 403, 404, 423, 429),
+        errors=(401, 403, 404, 429),
         headers={"X-Tenant-ID": "which tenant, where there are several"},
     ),
     _route(
@@ -263,7 +263,7 @@ _REQUESTS: Final[Table] = (
         body=shapes.Approval,
         body_optional=True,
         answer=Done,
-        errors=(404, 409, 423, 429),
+        errors=(404, 409, 429),
         headers=IDEMPOTENCY,
     ),
     _route(
@@ -333,7 +333,7 @@ _APPROVALS: Final[Table] = (
         "Decide",
         body=shapes.Decision,
         answer=Ok[shown.DecisionShown],
-        errors=(404, 409, 423, 429),
+        errors=(404, 409, 429),
         headers=IDEMPOTENCY,
     ),
     _route(

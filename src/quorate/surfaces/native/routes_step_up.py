@@ -42,7 +42,7 @@ STEP_UP: Final[Table] = (
         who=Who.ANYONE,
         body=factors.SecondStepGiven,
         answer=Ok[accounts.TokensShown],
-        errors=(401, 423, 429),
+        errors=(401, 429),
     ),
     route("GET", "/users/me/factors", factors.mine, "List one's own second factors", answer=Ok[factors.FactorsShown]),
     route(
@@ -51,7 +51,7 @@ STEP_UP: Final[Table] = (
         factors.begin_passkey,
         "Begin to register a security key",
         answer=Ok[factors.CreationOptions],
-        errors=(404, 409, 423, 429),
+        errors=(404, 409, 429),
         **_REAUTHENTICATED,
     ),
     route(
@@ -62,7 +62,7 @@ STEP_UP: Final[Table] = (
         body=factors.NewPasskey,
         answer=Ok[factors.PasskeyShown],
         status=201,
-        errors=(404, 409, 423, 429),
+        errors=(404, 409, 429),
     ),
     route(
         "POST",
@@ -70,7 +70,7 @@ STEP_UP: Final[Table] = (
         factors.remove_passkey,
         "Take a security key away",
         answer=Done,
-        errors=(404, 423, 429),
+        errors=(404, 429),
         **_REAUTHENTICATED,
     ),
     route(
@@ -79,7 +79,7 @@ STEP_UP: Final[Table] = (
         factors.begin_app,
         "Begin with an app for one-time codes",
         answer=Ok[factors.AppBegun],
-        errors=(404, 423, 429),
+        errors=(404, 429),
         **_REAUTHENTICATED,
     ),
     route(
@@ -90,7 +90,7 @@ STEP_UP: Final[Table] = (
         body=factors.FirstCode,
         answer=Ok[factors.CodesShown],
         status=201,
-        errors=(404, 423, 429),
+        errors=(404, 429),
     ),
     route(
         "POST",
@@ -98,7 +98,7 @@ STEP_UP: Final[Table] = (
         factors.remove_app,
         "Take the app for one-time codes away",
         answer=Done,
-        errors=(404, 423, 429),
+        errors=(404, 429),
         **_REAUTHENTICATED,
     ),
     route(
@@ -108,7 +108,7 @@ STEP_UP: Final[Table] = (
         "Make new recovery codes",
         answer=Ok[factors.CodesShown],
         status=201,
-        errors=(404, 409, 423, 429),
+        errors=(404, 409, 429),
         **_REAUTHENTICATED,
     ),
     route(

@@ -239,7 +239,7 @@ FACES: Final[Mapping[type[Problem] | type[Refusal], Face]] = {
     no.CommentRequired: _invalid("This step wants a note with this decision", "note"),
     no.EvidenceMissing: Face(403, "FORBIDDEN", "This approval needs evidence that is missing", _evidence),
     no.EvidenceWrong: Face(403, "FORBIDDEN", "The evidence that came with this approval is wrong", _wrong),
-    no.LockedOut: Face(423, "ACCOUNT_LOCKED", "Too many wrong tries in a row; nothing counts for a while"),
+    no.LockedOut: Face(429, "RATE_LIMIT_EXCEEDED", "Too many wrong tries in a row; nothing counts for a while"),
     no.CannotChallenge: _conflict(lambda lacks: _NO_CHALLENGE.get(lacks.why, lacks.why)),
     no.CannotReassign: Face(
         400,
