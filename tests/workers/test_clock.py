@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
@@ -12,7 +12,8 @@ import pytest
 from quorate.app import rounds as work
 from quorate.app.rounds import Did, Rounds
 from quorate.domain.events import FellBack, Outcome
-from quorate.store import due, history
+from quorate.store import challenges, due, history
+from quorate.store.challenges import Challenge
 from quorate.store.database import Database
 from quorate.store.migrate import migrate
 from quorate.workers import clock as worker
@@ -159,6 +160,28 @@ async def test_counts_are_folded_and_what_has_had_its_time_is_removed(world: Wor
     assert left == {"request_count": 1, "replay": 0, "session": 1}
     olus_own = {table: await world.count(olus.tenant, table) for table in left}
     assert olus_own == {"request_count": 2, "replay": 2, "session": 3}
+
+
+async def test_challenges_that_nobody_took_are_removed_once_their_time_is_over(world: World) -> None:
+    acme, olus = await world.company(), await world.company()
+    at = world.clock()
+    for company in (acme, olus):
+        async with world.server.tx([company.tenant]) as tx:
+            for minutes in (5, 10):
+                await challenges.put(tx, company.tenant, a_challenge(company.ana, at + timedelta(minutes=minutes)), at)
+    async with world.unfenced.tx([olus.tenant]) as tx:
+        await due.put_off_tidying(tx, olus.tenant, at + timedelta(days=99))
+
+    assert (await world.rounds.tidy()).done == 0
+    later(world.clock, work.QUIET)  # Five minutes: one is over at this very moment.
+    assert (await world.rounds.tidy()).done == 1
+
+    assert await world.count(acme.tenant, "challenge") == 1
+    assert await world.count(olus.tenant, "challenge") == 2
+
+
+def a_challenge(of: UUID, expires_at: datetime) -> Challenge:
+    return Challenge(principal=of, purpose="decide", subject=uuid4(), random=b"r", snapshot=b"s", expires_at=expires_at)
 
 
 async def test_tidying_comes_back_soon_after_there_was_something_and_later_after_there_was_nothing(

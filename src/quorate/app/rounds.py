@@ -56,8 +56,8 @@ class Rounds:
         return _sum([*did, await self._round(TIMER, self._end_grants)])
 
     async def tidy(self) -> Did:
-        """Fold the counts of tenants, remove replays that are too old to be used, sessions that are
-        long over and messages that have had their time.
+        """Fold the counts of tenants, remove replays that are too old to be used, sessions that are long over,
+        challenges that were never taken, and messages that have had their time.
 
         Raises: whatever keeps the database from saying which tenants have work.
         """
@@ -105,9 +105,10 @@ class Rounds:
             folded = await due.fold_counts(tx, tenant)
             replays = await due.forget_replays(tx, tenant, at - KEPT_FOR, ROWS)
             sessions = await due.forget_sessions(tx, tenant, at - OVER_FOR, ROWS)
+            challenges = await due.forget_challenges(tx, tenant, at, ROWS)
             messages = await outbox.forget(tx, tenant, at - SENT_KEPT_FOR, at - DEAD_KEPT_FOR, ROWS)
-            more = ROWS in (replays, sessions) or messages >= ROWS
-            done = folded + replays + sessions + messages
+            more = ROWS in (replays, sessions, challenges) or messages >= ROWS
+            done = folded + replays + sessions + challenges + messages
             await due.put_off_tidying(tx, tenant, at if more else at + (BUSY if done else QUIET))
         return Did(done, more=more)
 

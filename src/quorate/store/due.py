@@ -75,3 +75,20 @@ async def forget_sessions(tx: Tx, tenant: UUID, before: datetime, most: int) -> 
         most,
     )
     return len(rows)
+
+
+async def forget_challenges(tx: Tx, tenant: UUID, before: datetime, most: int) -> int:
+    """Remove challenges whose time was over at a moment; at most so many, and says how many."""
+    rows = await tx.all(
+        """
+        DELETE FROM challenge
+         WHERE tenant_id = $1 AND (principal_id, purpose, subject_id) IN (
+               SELECT principal_id, purpose, subject_id FROM challenge WHERE tenant_id = $1 AND expires_at <= $2
+                LIMIT $3)
+        RETURNING 1
+        """,
+        tenant,
+        before,
+        most,
+    )
+    return len(rows)
