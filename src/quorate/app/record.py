@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from quorate.domain.events import Closed, Event, Outcome
 from quorate.domain.grants import Granted, GrantFailed, granted_by
 from quorate.domain.messages import Owed, Subscription, execution_fact, grant_fact, owed, owed_of_facts
-from quorate.domain.operations import Reply, State
+from quorate.domain.operations import Reply
 from quorate.domain.people import mentioned
 from quorate.domain.requests import Request, StepState
 from quorate.domain.workflows import Joined, Kind
@@ -89,7 +89,7 @@ def owe(
     changes.messages += map(message, owed(before, held.request, held.tasks, events, subscriptions))
     for one in changes.executions:
         if one.status is not None and (one.tenant, one.request) == (tenant, request):
-            fact = execution_fact(one.id, one.request, State.SUCCEEDED, one.at, None)
+            fact = execution_fact(one.id, one.request, one.state, one.at, None)
             changes.messages += (message(told) for told in owed_of_facts(tenant, [fact], subscriptions))
     for given in changes.grants:
         grant = given.grant

@@ -73,6 +73,11 @@ class State(enum.StrEnum):
     def is_final(self) -> bool:
         return self not in (State.WAITING, State.RUNNING)
 
+    @classmethod
+    def after(cls, status: int) -> "State":
+        """Say what an answer with this HTTP status means."""
+        return cls.SUCCEEDED if 200 <= status < 300 else cls.FAILED
+
 
 class Execution(Struct, frozen=True):
     """One carrying out. `status` is the HTTP status it produced, `failure` a sentence that says why there is none.

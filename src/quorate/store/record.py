@@ -421,7 +421,7 @@ _PARTS = (
                 one.id,
                 one.request,
                 one.is_new,
-                "waiting" if one.status is None else "succeeded",
+                one.state.value,
                 one.at,
                 None if one.status is None else one.at,
                 one.status,
@@ -450,7 +450,7 @@ _PARTS = (
     ),
     _Part(
         "execution_happened",
-        "tenant_id uuid, id uuid, request uuid, is_new bool, command_id uuid, at timestamptz, body jsonb",
+        "tenant_id uuid, id uuid, request uuid, is_new bool, command_id uuid, at timestamptz, type text, body jsonb",
         lambda changes: [
             (
                 one.tenant,
@@ -459,14 +459,15 @@ _PARTS = (
                 one.is_new,
                 one.command,
                 one.at,
-                _encode({"requestId": one.request, "status": "succeeded", "httpStatus": one.status}),
+                f"operation.{one.state.value}",
+                _encode({"requestId": one.request, "status": one.state.value, "httpStatus": one.status}),
             )
             for one in changes.executions
             if one.status is not None
         ],
         """
         INSERT INTO event (tenant_id, subject_kind, subject_id, seq, command_id, command_seq, at, type, body)
-        SELECT tenant_id, 'execution', id, 1, command_id, 0, at, 'operation.succeeded', body
+        SELECT tenant_id, 'execution', id, 1, command_id, 0, at, type, body
           FROM {rows}
          WHERE {if_made}
         """,

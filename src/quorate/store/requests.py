@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from quorate.domain.events import Event, Filing, Outcome
 from quorate.domain.grants import Grant
+from quorate.domain.operations import State
 from quorate.domain.requests import Request, StepState
 from quorate.domain.workflows import Route
 from quorate.store.tx import Tx
@@ -132,6 +133,10 @@ class ToExecute(Struct, frozen=True):
     at: datetime
     status: int | None
     command: UUID
+
+    @property
+    def state(self) -> State:
+        return State.WAITING if self.status is None else State.after(self.status)
 
 
 class Message(Struct, frozen=True):

@@ -187,6 +187,21 @@ async def test_a_fixed_answer_is_there_at_once(story: Story) -> None:
     assert shown["result"] == {"status": 200, "body": {"signature": "abc"}}
 
 
+async def test_a_fixed_answer_that_is_no_success_is_a_failure(story: Story) -> None:
+    reply = {"reply": {"status": 422, "body": "the key is disabled"}}
+    await protect(story, "POST", "/crypto/v1/sign", reply, await story.workflow(by("ana")))
+    operation = await asked(story, "rhea", "POST", "crypto/v1/sign")
+    await approve(story, operation, "ana")
+
+    shown = await story.get("rhea", f"/operations/{operation['id']}")
+
+    assert (shown["execution"]["status"], shown["execution"]["httpStatus"]) == ("failed", 422)
+    assert shown["result"] == {"status": 422, "body": "the key is disabled"}
+    async with story.db.tx([story.tenant]) as tx:
+        told = await tx.all("SELECT type FROM event WHERE tenant_id = $1 AND subject_kind = 'execution'", story.tenant)
+    assert [row["type"] for row in told] == ["operation.failed"]
+
+
 @pytest.mark.parametrize(
     ("body", "answer"),
     [

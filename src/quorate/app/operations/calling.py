@@ -26,7 +26,7 @@ class Answered(Struct, frozen=True):
 
     @property
     def state(self) -> State:
-        return State.SUCCEEDED if 200 <= self.status < 300 else State.FAILED
+        return State.after(self.status)
 
 
 class Sent(Struct, frozen=True):
