@@ -30,6 +30,7 @@ from quorate.app.me import me
 from quorate.app.operations.executing import Executing, Perform
 from quorate.app.operations.use import Operations
 from quorate.app.outgoing import Outgoing
+from quorate.app.panel import Panels
 from quorate.app.passing import PASSING
 from quorate.app.people import Users
 from quorate.app.requests import Requests
@@ -47,6 +48,7 @@ from quorate.app.workflows import Workflows
 from quorate.settings import Settings
 from quorate.store.database import Database
 from quorate.surfaces.documents import api as documents
+from quorate.surfaces.fortanix import routes as fortanix
 from quorate.surfaces.http import oauth
 from quorate.surfaces.http.origin import Check, Origin
 from quorate.surfaces.http.peer import Peers
@@ -69,6 +71,7 @@ Loop: TypeAlias = Callable[[], Awaitable[None]]
 SURFACES: Final[Mapping[str, Callable[[UseCases], Surface[Any]]]] = {
     "native": native.surface,
     "jitsudo": jitsudo.surface,
+    "fortanix": fortanix.surface,
 }
 """Every face there is, by the name it goes by in the settings and at `/openapi/<name>.json`."""
 
@@ -196,6 +199,7 @@ class _Built:
             search=search,
             operations=self._operations,
             listing=Listing(db, clock),
+            panels=Panels(db, clock),
             grants=Grants(db, clock=clock, new_id=new_id, forget=self._credentials.forget_account),
             policies=Policies(db, clock=clock, new_id=new_id, shelf=door.shelf),
             webhooks=Webhooks(db, seal, clock=clock, new_id=new_id, allow_private=settings.allow_private_targets),

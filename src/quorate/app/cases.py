@@ -18,6 +18,7 @@ from quorate.app.keyring import Keyring
 from quorate.app.listing import Listing
 from quorate.app.me import Me
 from quorate.app.operations.use import Operations
+from quorate.app.panel import Panels
 from quorate.app.people import Users
 from quorate.app.requests import Requests
 from quorate.app.search import Search
@@ -43,6 +44,7 @@ class UseCases:
     search: Search
     listing: Listing
     operations: Operations
+    panels: Panels
     grants: Grants
     policies: Policies
     webhooks: Webhooks

@@ -113,18 +113,24 @@ class Search:
         )
 
     async def request(
-        self, actor: Actor, id: UUID | str, *, kinds: Collection[RequestKind] = ACCESS, hides: bool = True
+        self,
+        actor: Actor,
+        id: UUID | str,
+        *,
+        kinds: Collection[RequestKind] = ACCESS,
+        hides: bool = True,
+        permission: str = WORKFLOW_READ,
     ) -> Held:
-        """Read one request of these kinds.
+        """Read one request of these kinds. `permission` is what it takes to read those of others.
 
         Raises:
             NotPermitted: it is not the caller's to read, or (if it `hides`) there is none and the caller may not
                 read others'.
-            NoSuchRequest: there is none; if it `hides`, told to holders of `workflow:read` alone.
+            NoSuchRequest: there is none; if it `hides`, told to holders of the permission alone.
         """
         at = self._clock()
         async with self._db.tx([actor.tenant]) as tx:
-            held, _ = await _readable(tx, actor, id, kinds, at, hides=hides)
+            held, _ = await _readable(tx, actor, id, kinds, at, permission, hides=hides)
         return held
 
     async def by_ids(self, tenant: UUID, ids: Collection[UUID]) -> list[Held]:
@@ -181,7 +187,14 @@ def _is_last(found: int, limit: int, offset: int) -> bool:
 
 
 async def _readable(
-    tx: Tx, actor: Actor, id: UUID | str, kinds: Collection[RequestKind], at: datetime, *, hides: bool = True
+    tx: Tx,
+    actor: Actor,
+    id: UUID | str,
+    kinds: Collection[RequestKind],
+    at: datetime,
+    permission: str = WORKFLOW_READ,
+    *,
+    hides: bool = True,
 ) -> tuple[Held, People]:
     """Read a request if the caller may see it. Raises: as `Search.request`."""
     held = await _find(tx, actor.tenant, id, kinds)
@@ -190,10 +203,10 @@ async def _readable(
     accounts = {actor.principal, *(held.request.askers() if held else ())}
     people = await seen(tx, accounts, (), at)
     reader = people.person(actor.principal)
-    if held is not None and lifecycle.may_read(held.request, reader, people):
+    if held is not None and lifecycle.may_read(held.request, reader, people, permission):
         return held, people
-    if not people.is_active(reader.id) or not allows(reader.permissions, WORKFLOW_READ):
-        raise no.NotPermitted(WORKFLOW_READ)
+    if not people.is_active(reader.id) or not allows(reader.permissions, permission):
+        raise no.NotPermitted(permission)
     raise no.NoSuchRequest(id)
 
 
@@ -220,7 +233,8 @@ async def _approvers(tx: Tx, request: Request, at: datetime) -> Page[Approver]:
     around = await seen(tx, {*request.askers(), *mentioned(leaves)}, leaves, at)
     behind = {leaf: around.crowd(leaf, request.beneficiary) for leaf in leaves}
     named = {id for crowd in behind.values() for id in crowd.humans}
-    named |= await search.delegates(tx, request.tenant, named, at)
+    lent = await search.delegates(tx, request.tenant, named, at)
+    named |= {id for ids in lent.values() for id in ids}
     people = await seen(tx, {*named, *request.askers()}, (), at)
     found = []
     for id in named:

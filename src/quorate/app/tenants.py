@@ -20,8 +20,8 @@ USUAL_S: Final = 3600
 
 class Rules(Struct, frozen=True):
     """May people decide what is their own, who steps in where nobody can decide, who wants to hear of it,
-    who may break the glass, how long access lasts that must end where nobody says when, and how long an operation
-    waits."""
+    who may break the glass, how long access lasts that must end where nobody says when, how long an operation waits,
+    and whether what has expired stays to be seen where it would not."""
 
     self_approval: bool = False
     fallback: tuple[Leaf, ...] = ()
@@ -29,6 +29,7 @@ class Rules(Struct, frozen=True):
     glass: GlassRules = GlassRules()
     usual_s: int = USUAL_S
     operation_expiry_s: int = EXPIRY_S
+    retains_expired: bool = False
 
 
 async def rules(tx: Tx) -> dict[UUID, Rules]:
@@ -82,8 +83,8 @@ def _rules(settings: bytes, webhooks: bytes | None) -> Rules:
     subscriptions = _subscriptions.decode(webhooks) if webhooks else ()
     glass = msgspec.convert(_camel_to_ours(said.get("breakGlass") or {}), GlassRules)
     usual_s = (said.get("jitsudo") or {}).get("defaultDurationSeconds") or USUAL_S
-    expiry_s = said.get("operationExpirySeconds") or EXPIRY_S
-    return Rules(said.get("selfApproval") is True, leaves, subscriptions, glass, usual_s, expiry_s)
+    expiry_s, retains = said.get("operationExpirySeconds") or EXPIRY_S, said.get("retainExpiredRequests") is True
+    return Rules(said.get("selfApproval") is True, leaves, subscriptions, glass, usual_s, expiry_s, retains)
 
 
 def _camel_to_ours(said: dict[str, Any]) -> dict[str, Any]:

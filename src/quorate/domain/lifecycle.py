@@ -355,11 +355,11 @@ def lapse(request: Request, people: People, *, at: datetime) -> list[Event]:
     return events
 
 
-def may_read(request: Request, actor: Person, people: People) -> bool:
-    """Say whether an account may see a request: theirs, an approver of it now or once, or `workflow:read`."""
+def may_read(request: Request, actor: Person, people: People, permission: str = WORKFLOW_READ) -> bool:
+    """Say whether an account may see a request: theirs, an approver of it now or once, or a holder of that."""
     if not people.is_active(actor.id):
         return False
-    if _is_theirs(request, actor, people) or allows(actor.permissions, WORKFLOW_READ):
+    if _is_theirs(request, actor, people) or allows(actor.permissions, permission):
         return True
     return any(
         state.decided_by(actor.human)

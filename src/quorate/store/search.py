@@ -70,18 +70,19 @@ async def names(tx: Tx, tenant: UUID, ids: Collection[UUID]) -> dict[UUID, tuple
     return {row["id"]: (row["name"], row["email"]) for row in rows}
 
 
-async def delegates(tx: Tx, tenant: UUID, ids: Collection[UUID], at: datetime) -> set[UUID]:
-    """Name those who may use the say of these at a moment."""
+async def delegates(tx: Tx, tenant: UUID, ids: Collection[UUID], at: datetime) -> dict[UUID, list[UUID]]:
+    """Name those who may use the say of these at a moment, by whose say it is. Who lends it to nobody is absent."""
     rows = await tx.all(
         """
-        SELECT DISTINCT to_id FROM delegation
+        SELECT from_id, array_agg(DISTINCT to_id ORDER BY to_id) AS to_ids FROM delegation
          WHERE tenant_id = $1 AND from_id = ANY ($2) AND starts_at <= $3 AND ends_at > $3
+         GROUP BY from_id
         """,
         tenant,
         list(ids),
         at,
     )
-    return {row["to_id"] for row in rows}
+    return {row["from_id"]: row["to_ids"] for row in rows}
 
 
 async def inbox(

@@ -1,0 +1,1 @@
+"""The Fortanix surface: quorum approval requests as `sdkms` and the vendor's other clients know them."""

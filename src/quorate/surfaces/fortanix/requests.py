@@ -1,0 +1,164 @@
+"""Approval requests: asked for, listed, read, approved, denied, deleted, and what they answered.
+
+Source: Fortanix contract §2, §4, §5, §7.
+"""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Final, TypeAlias
+
+from msgspec.structs import replace
+from starlette.responses import Response
+
+from quorate.app.actor import Actor
+from quorate.app.cases import UseCases
+from quorate.app.listing import Wanted
+from quorate.app.operations.use import AskOperation
+from quorate.app.panel import Keeping
+from quorate.app.requests import OpenStep
+from quorate.domain.conditions import Compare, Field, Not, Of, Party, Says, Some
+from quorate.domain.events import Choice, Outcome, RequestKind
+from quorate.domain.permissions import AUDIT_READ
+from quorate.domain.refusals import NoResult, NoSuchRequest, NotPermitted, NotTheRequester
+from quorate.domain.requests import Request
+from quorate.surfaces.fortanix import shown
+from quorate.surfaces.fortanix.reading import Approval, Denial, Filter, NewRequest, as_id
+from quorate.surfaces.fortanix.shown import ApprovalRequest, Result
+from quorate.surfaces.http.answering import answer
+from quorate.surfaces.http.call import Http
+from quorate.surfaces.http.reading import body, query
+
+Call: TypeAlias = Http[UseCases]
+EVERY_KIND: Final = frozenset(RequestKind)
+MOST: Final = 10_000  # of a list that has no pages; the newest
+_PAGE: Final = 500
+_KEPT: Final = frozenset(Outcome) - {Outcome.CANCELLED}
+PATIENCE_S: Final = 10.0  # how long an approval waits for what it lets happen (§7, row 2)
+
+
+async def create(http: Call) -> Response:
+    asked = await body(http, NewRequest)
+
+    done = await http.services.operations.ask(
+        http.actor, AskOperation(asked.method, asked.operation, asked.body, asked.description)
+    )
+
+    return answer(await _shown(http, done.request))
+
+
+async def list_all(http: Call) -> Response:
+    wanted, services = query(http, Filter), http.services
+    actor, keeping = http.actor, await services.panels.keeping(http.actor.tenant)
+
+    found: list[Request] = []
+    page = _first_page(actor, wanted, keeping, services.clock())
+    while True:
+        listed = await services.listing.page(actor, page)
+        found += [held.request for held in listed.items if not shown.is_hidden(held.request, keeping, listed.at)]
+        if listed.after is None or len(found) >= MOST:
+            break
+        page = replace(page, after=listed.after)
+
+    matching = [one for one in await _all_shown(http, found[:MOST]) if _matches(one, wanted)]
+    return answer(shown.in_order(matching))
+
+
+async def read(http: Call) -> Response:
+    return answer(await _shown(http, await find(http)))
+
+
+async def approve(http: Call) -> Response:
+    sent = await body(http, Approval, optional=True)
+    evidence, found = sent.evidence, await find(http)
+
+    done = await http.services.requests.decide(
+        http.actor, OpenStep(found.id), Choice.APPROVE, None, evidence, attached=sent.body
+    )
+    if done.request.status is Outcome.APPROVED and found.filing.kind is RequestKind.OPERATION:
+        await http.services.operations.wait(http.actor.tenant, found.id, PATIENCE_S)
+
+    return answer(await _shown(http, done.request))
+
+
+async def deny(http: Call) -> Response:
+    sent = await body(http, Denial, optional=True)
+    found = await find(http)
+
+    done = await http.services.requests.decide(
+        http.actor, OpenStep(found.id), Choice.REJECT, sent.reason or None, may_refuse_own=True
+    )
+
+    return answer(await _shown(http, done.request))
+
+
+async def delete(http: Call) -> Response:
+    found = await find(http)
+
+    try:
+        await http.services.requests.discard(http.actor, found.id)
+    except NotPermitted:
+        raise NotTheRequester(found.id) from None
+
+    return Response(status_code=204)
+
+
+async def result(http: Call) -> Response:
+    found, services = await find(http), http.services
+    keeping, at = await services.panels.keeping(http.actor.tenant), services.clock()
+    if found.filing.kind is not RequestKind.OPERATION or shown.is_over(found, keeping, at):
+        raise NoResult(found.id, found.status.value)
+
+    got = await services.operations.result(http.actor, found.id)
+
+    return answer(Result(got.status, got.body))
+
+
+async def find(http: Call) -> Request:
+    """Find the request a call is about. Raises: NoSuchRequest: there is none, or it is not for this caller to know."""
+    id = as_id(http.path["id"])
+    try:
+        held = await http.services.search.request(http.actor, id, kinds=EVERY_KIND, permission=AUDIT_READ)
+    except NotPermitted:
+        raise NoSuchRequest(id) from None
+    keeping = await http.services.panels.keeping(http.actor.tenant)
+    if shown.is_hidden(held.request, keeping, http.services.clock()):
+        raise NoSuchRequest(id)
+    return held.request
+
+
+def _first_page(actor: Actor, wanted: Filter, keeping: Keeping, at: datetime) -> Wanted:
+    """Say what to read: what the caller has to do with; of an auditor, everything. What is over is left out early."""
+    of: tuple[Of, ...] = ()
+    if not actor.may(AUDIT_READ):
+        of = (Of(Party.INVOLVED),)
+    elif wanted.requester is not None:
+        of = (Of(Party.REQUESTER, wanted.requester),)
+    where = None
+    if not keeping.retains:
+        lately = Says(Field.CLOSED_AT, Compare.AT_LEAST, (at - keeping.period,))
+        where = Some((lately, Not(Says(Field.CLOSED_AT, Compare.PRESENT))))
+    statuses = _KEPT if keeping.retains else _KEPT - {Outcome.EXPIRED}
+    return Wanted(of=of, statuses=statuses, where=where, discarded=False, limit=_PAGE, permission=AUDIT_READ)
+
+
+def _matches(one: ApprovalRequest, wanted: Filter) -> bool:
+    return (
+        wanted.status in (None, one.status)
+        and (wanted.requester is None or one.requester.is_(wanted.requester))
+        and (wanted.reviewer is None or any(each.is_(wanted.reviewer) for each in one.reviewers))
+        and (wanted.subject is None or any(each.is_(wanted.subject) for each in one.subjects))
+    )
+
+
+async def _shown(http: Call, request: Request) -> ApprovalRequest:
+    [one] = await _all_shown(http, [request])
+    return one
+
+
+async def _all_shown(http: Call, requests: Collection[Request]) -> list[ApprovalRequest]:
+    tenant, services, at = http.actor.tenant, http.services, http.services.clock()
+    operations = [one.id for one in requests if one.filing.kind is RequestKind.OPERATION]
+    panels = await services.panels.of(tenant, requests)
+    keeping = await services.panels.keeping(tenant)
+    executions = await services.operations.executions(tenant, operations) if operations else {}
+    return [shown.request(one, panels[one.id], keeping, executions.get(one.id), at) for one in requests]
