@@ -6,14 +6,18 @@ from typing import Any
 
 import pytest
 
+from quorate.app.verify.jwk import base64url
 from quorate.store.database import Database
 from quorate.surfaces.http.openapi import document
 from quorate.surfaces.http.surface import Route, Who
 from quorate.surfaces.native import examples
 from quorate.surfaces.native.api import surface
+from tests.authenticator import Authenticator
 from tests.surfaces.native.everything import ROUTES, body, filled, name
 from tests.surfaces.native.operating import protect
+from tests.surfaces.native.step_up import a_passkey, takes_keys
 from tests.surfaces.native.story import Story, by
+from tests.surfaces.native.test_factors import MINE, an_app, from_base32, halfway, now
 
 DOCUMENT = document(surface(None))  # type: ignore[arg-type]  # Nobody is called.
 every_route = pytest.mark.parametrize("route", ROUTES, ids=name)
@@ -95,6 +99,7 @@ async def test_a_header_that_does_not_fit_its_description_is_refused(value: str,
 
 
 Way = Callable[[Story], Awaitable[tuple[str | None, str, dict[str, str]]]]
+Fresh = tuple[str | None, str, dict[str, Any]]
 
 
 async def _login(story: Story) -> tuple[str | None, str, dict[str, str]]:
@@ -149,14 +154,66 @@ WAYS: dict[str, Way] = {
 }
 
 
+async def _mfa(story: Story) -> Fresh:
+    secret, _ = await an_app(story)
+    return None, "/auth/mfa", {"mfaToken": (await halfway(story))["mfaToken"], "code": now(story, secret)}
+
+
+async def _begin_passkey(story: Story) -> Fresh:
+    return "ana", "/users/me/passkeys/begin", {}
+
+
+async def _passkey(story: Story) -> Fresh:
+    options = await story.post("ana", "/users/me/passkeys/begin", MINE)
+    return "ana", "/users/me/passkeys", {"credential": Authenticator().make(base64url(options["challenge"]))}
+
+
+async def _remove_passkey(story: Story) -> Fresh:
+    await a_passkey(story, "ana")
+    [mine] = (await story.get("ana", "/users/me/factors"))["passkeys"]
+    return "ana", f"/users/me/passkeys/{mine['id']}/remove", {}
+
+
+async def _app(story: Story) -> Fresh:
+    begun = await story.post("ana", "/users/me/totp/begin", MINE)
+    return "ana", "/users/me/totp", {"code": now(story, from_base32(begun["secret"]))}
+
+
+async def _remove_app(story: Story) -> Fresh:
+    await an_app(story)
+    return "ana", "/users/me/totp/remove", {}
+
+
+async def _codes(story: Story) -> Fresh:
+    await an_app(story)
+    return "ana", "/users/me/recovery-codes", {}
+
+
+# Where an example holds what is right for one moment only, with what is right now.
+NOW: dict[str, Callable[[Story], Awaitable[Fresh]]] = {
+    "POST /auth/mfa": _mfa,
+    "POST /users/me/passkeys/begin": _begin_passkey,
+    "POST /users/me/passkeys": _passkey,
+    "POST /users/me/passkeys/{id}/remove": _remove_passkey,
+    "POST /users/me/totp": _app,
+    "POST /users/me/totp/remove": _remove_app,
+    "POST /users/me/recovery-codes": _codes,
+}
+
+
 @pytest.mark.parametrize("route", WITH_BODIES, ids=name)
-async def test_an_example_works(route: Route[Any], story: Story, unfenced: Database) -> None:
+async def test_an_example_works(route: Route[Any], story: Story, owner: Database, unfenced: Database) -> None:
     sent = body(route, story)
-    way = WAYS.get(name(route))
-    if way is not None:
-        who, path, headers = await way(story)
+    headers: dict[str, str] = {}
+    if name(route) in NOW:
+        await takes_keys(story, owner)
+        who, path, fresh = await NOW[name(route)](story)
+        assert fresh.keys() <= sent.keys()
+        sent = sent | fresh
+    elif name(route) in WAYS:
+        who, path, headers = await WAYS[name(route)](story)
     else:
-        who, path, headers = "ada", (await filled(story, unfenced)).path(route), {}
+        who, path = "ada", (await filled(story, unfenced)).path(route)
     if name(route) == "POST /auth/refresh":
         login = {"email": "ana@acme.example", "password": examples.EXAMPLES["Login"]["password"]}
         opened = await story.call(None, "POST", "/auth/login", login, headers={"X-Tenant-ID": str(story.tenant)})
