@@ -22,6 +22,7 @@ COMMANDS: Final = (
     "reassign",
     "comment",
     "cancel",
+    "annotate",
     "discard",
     "escalate",
     "remind",

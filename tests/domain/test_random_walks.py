@@ -136,6 +136,7 @@ commands: st.SearchStrategy[do.Command] = st.one_of(
     st.builds(do.Override, actors, choices),
     st.builds(do.TakeSeat, actors, choices, st.none(), maybe),
     st.builds(do.Reassign, actors, actors, maybe),
+    st.builds(do.Annotate, actors, st.just(UUID(int=6)), st.just({"a": "b"})),
     st.builds(do.Comment, actors, st.just(UUID(int=5)), st.just("text")),
     st.builds(do.Escalate, actors, st.one_of(st.none(), leaves)),
     st.builds(do.Remind, actors),

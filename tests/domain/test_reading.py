@@ -6,8 +6,9 @@ import pytest
 
 from quorate.domain import commands as do
 from quorate.domain import refusals as no
-from quorate.domain.events import Commented, Filing, Outcome
-from quorate.domain.lifecycle import may_read
+from quorate.domain.events import Annotated, Commented, Filing, Outcome
+from quorate.domain.lifecycle import MOST_NOTES, may_read
+from quorate.domain.refusals import AlreadyClosed, BadReference, NotAnApprover, NotPermitted, OwnRequest
 from tests.cast import ADA, ANA, APPROVE, BEN, BOT, CYD, MONA, NOON, OLU, RHEA, World, a_request_to, group, n_of, user
 
 READ = frozenset({"workflow:read"})
@@ -87,3 +88,49 @@ def test_whoever_reads_it_may_comment_even_when_it_is_closed() -> None:
     for stranger in (OLU, BEN, MONA):
         with pytest.raises(no.NotPermitted):
             world.do(do.Comment(stranger, UUID(int=3), "hello"))
+
+
+def test_approvers_and_administrators_put_notes_beside_a_request_and_nobody_else() -> None:
+    world = a_request_to(ANA, BEN)
+
+    events = world.do(do.Annotate(ANA, UUID(int=9), {"ticket": "T-1", "colour": "blue"}, (), "see the ticket"))
+    world.do(do.Annotate(ADA, UUID(int=9), {"ticket": "T-2"}, ("colour",)))
+
+    assert events == [
+        Annotated(NOON, ANA, {"ticket": "T-1", "colour": "blue"}),
+        Commented(NOON, UUID(int=9), ANA, "Ana Ott", "see the ticket"),
+    ]
+    assert world.request.notes == {"ticket": "T-2"}
+    for who, refusal in ((RHEA, OwnRequest), (BEN, NotAnApprover), (MONA, NotAnApprover), (OLU, NotAnApprover)):
+        with pytest.raises(refusal):
+            world.do(do.Annotate(who, UUID(int=9), {"a": "b"}))
+    with pytest.raises(BadReference):
+        world.do(do.Annotate(ANA, UUID(int=9), {str(number): "" for number in range(MOST_NOTES)}))
+    world.do(do.Cancel(RHEA))
+    with pytest.raises(AlreadyClosed):
+        world.do(do.Annotate(ANA, UUID(int=9), {"a": "b"}))
+
+
+def test_what_an_administrator_sent_along_with_a_seat_is_kept() -> None:
+    world = a_request_to(ANA)
+
+    world.do(do.TakeSeat(ADA, APPROVE, attached={"ticket": "T-1"}))
+
+    assert world.request.current.decisions[0].attached == {"ticket": "T-1"}
+
+
+def test_a_program_that_may_passes_on_what_an_approver_decides() -> None:
+    world = a_request_to(ANA)
+    for who in (BOT, MONA, OLU, ADA):  # One that may not, people, a stranger, an administrator: not even she.
+        with pytest.raises(NotPermitted):
+            world.do(do.Decide(ANA, APPROVE, through=who))
+    world.change(BOT, permissions=frozenset({"act:for"}), owner=RHEA)
+    with pytest.raises(OwnRequest):
+        world.do(do.Decide(ANA, APPROVE, through=BOT))
+    world.change(BOT, owner=None)
+    with pytest.raises(NotAnApprover):
+        world.do(do.Decide(BEN, APPROVE, through=BOT))
+
+    world.do(do.Decide(ANA, APPROVE, through=BOT))
+
+    assert world.request.current.decisions[0].by == ANA

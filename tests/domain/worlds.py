@@ -91,6 +91,7 @@ STRANGER: tuple[Named, ...] = (
     *reassignments((OLU, OLU, ANA)),
     ("comment", do.Comment(OLU, UUID(int=1), "hello")),
     ("cancel", do.Cancel(OLU)),
+    ("annotate", do.Annotate(OLU, UUID(int=1), {"a": "b"})),
     ("discard", do.Discard(OLU)),
     ("escalate", do.Escalate(OLU)),
     ("remind", do.Remind(OLU)),
@@ -154,6 +155,7 @@ def own_hands() -> SmallWorld:
         ("escalate", do.Escalate(RHEA, user(BEN))),
         ("reject", do.Decide(RHEA, REJECT, "mine", may_refuse_own=True)),
         ("comment", do.Comment(RHEA, UUID(int=2), "please")),
+        ("annotate", do.Annotate(ANA, UUID(int=3), {"ticket": "T-1"}, ("color",), "see the ticket")),
         CANCEL,
         *STRANGER,
     )

@@ -260,6 +260,7 @@ def _named() -> Iterator[tuple[str, Pattern]]:
         for status in ("approved", "rejected", "cancelled", "expired"):
             yield f"{noun}.{status}", Pattern("request", "Closed", is_access, status)
         yield f"{noun}.commented", Pattern("request", "Commented", is_access)
+        yield f"{noun}.annotated", Pattern("request", "Annotated", is_access)
         yield f"{noun}.discarded", Pattern("request", "Discarded", is_access)
     for name, kind in {
         "decided": "Decided",
@@ -334,6 +335,9 @@ def _of_request(row: Row) -> Iterator[tuple[str, Any]]:
         case happened.Closed(cause=cause, note=note):
             yield "cause", cause.value
             yield "note", note
+        case happened.Annotated(put=put, removed=removed):
+            yield "put", put
+            yield "removed", list(removed)
         case happened.PassedByTime() | happened.Reminded() | happened.Discarded():
             pass
 

@@ -103,6 +103,8 @@ def _mentioned(order: Order) -> set[UUID]:
             found.update(filing.accounts(order.what))
         case do.Reassign(to=to, giver=giver):
             found |= {to, giver}
+        case do.Decide(actor=actor, through=through):
+            found |= {actor, through}
         case do.TakeSeat(giver=giver):
             found.add(giver)
         case _:

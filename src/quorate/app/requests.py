@@ -100,10 +100,11 @@ class Requests:
         may_refuse_own: bool = False,
         attached: Any = None,
         kinds: Collection[RequestKind] = EVERY_KIND,
+        acting_for: UUID | None = None,
     ) -> Done:
         """Decide in a step: the one whose task this is, or a request's open one.
 
-        `may_refuse_own` and `attached`: see `do.Decide`.
+        `may_refuse_own` and `attached`: see `do.Decide`. `acting_for`: whose decision a program passes on.
 
         A request of none of the `kinds` is as good as none.
 
@@ -113,11 +114,24 @@ class Requests:
         if choice is Choice.APPROVE and evidence != NO_EVIDENCE and (step := await self._decidable(actor, about)):
             proof = await self._verifier.verify(actor, evidence, *step)
         command = do.Decide(
-            actor.principal, choice, note, proof=proof, may_refuse_own=may_refuse_own, attached=attached
+            acting_for or actor.principal,
+            choice,
+            note,
+            proof=proof,
+            may_refuse_own=may_refuse_own,
+            attached=attached,
+            through=actor.principal if acting_for else None,
         )
         if isinstance(about, OpenStep):
             return await self._take(actor, command, request=about.of, idempotency=idempotency, kinds=kinds)
         return await self._take(actor, command, task=about, idempotency=idempotency, kinds=kinds)
+
+    async def take_seat(
+        self, actor: Actor, request: UUID, choice: Choice, note: str | None, *, attached: Any = None
+    ) -> Done:
+        """Take a say in the open step as an administrator and decide with it. Raises: as `lifecycle.take_seat`."""
+        command = do.TakeSeat(actor.principal, choice, note, attached=attached)
+        return await self._take(actor, command, request=request)
 
     async def override(
         self,
@@ -167,15 +181,27 @@ class Requests:
     async def reassign(
         self,
         actor: Actor,
-        task: UUID,
+        about: UUID | OpenStep,
         to: UUID,
         giver: UUID | None,
         note: str | None,
         idempotency: Idempotency | None = None,
     ) -> Done:
-        """Give a say in the step whose task this is to somebody else. Raises: as `lifecycle.reassign`; KeyReused."""
+        """Give a say to somebody else: in the step whose task this is, or a request's open one.
+
+        Raises: as `lifecycle.reassign`; KeyReused.
+        """
         command = do.Reassign(actor.principal, to, giver, note)
-        return await self._take(actor, command, task=task, idempotency=idempotency)
+        if isinstance(about, OpenStep):
+            return await self._take(actor, command, request=about.of, idempotency=idempotency)
+        return await self._take(actor, command, task=about, idempotency=idempotency)
+
+    async def annotate(
+        self, actor: Actor, request: UUID, put: dict[str, str], remove: tuple[str, ...], text: str | None
+    ) -> Done:
+        """Put texts beside what was asked, and take others away. Raises: as `lifecycle.annotate`."""
+        command = do.Annotate(actor.principal, self._new_id(), put, remove, text)
+        return await self._take(actor, command, request=request)
 
     async def comment(
         self,

@@ -18,12 +18,13 @@ from quorate.domain.events import Cause, Closed, Outcome, RequestKind
 from quorate.domain.people import People, mentioned
 from quorate.domain.permissions import WORKFLOW_READ, allows
 from quorate.domain.requests import Request, StepState
+from quorate.domain.workflows import Kind, Node
 from quorate.store import history, requests, search
 from quorate.store.bound import Place
 from quorate.store.database import Database
 from quorate.store.history import Past
 from quorate.store.requests import Held, Key
-from quorate.store.search import Filter
+from quorate.store.search import Card, Filter
 from quorate.store.tx import Tx
 
 Listed = TypeVar("Listed")
@@ -56,6 +57,13 @@ class Approver(Struct, frozen=True):
     id: UUID
     name: str
     via: str
+
+
+class Cast(Struct, frozen=True):
+    """Who plays a part in what is shown: accounts by id, and the names of groups and roles."""
+
+    people: dict[UUID, Card]
+    groups: dict[UUID, str]
 
 
 class Search:
@@ -173,6 +181,37 @@ class Search:
         """Read names and mail addresses. Who does not exist in this tenant is absent."""
         async with self._db.tx([tenant]) as tx:
             return await search.names(tx, tenant, ids)
+
+    async def histories(self, tenant: UUID, ids: Collection[UUID]) -> dict[UUID, list[Past]]:
+        """Read what happened to several requests; whether the caller may see them is settled before."""
+        async with self._db.tx([tenant]) as tx:
+            return await history.of_requests(tx, tenant, ids)
+
+    async def cast(self, tenant: UUID, held: Collection[Held], others: Collection[UUID] = ()) -> Cast:
+        """Read who plays a part in requests: accounts, groups and roles that are named, and the managers of those."""
+        people = {*others}
+        groups = set()
+        for one in held:
+            request = one.request
+            people.update(request.askers())
+            for step in request.route.steps:
+                people |= mentioned(step.approvers.every_leaf())
+                groups |= _sets_of(step.approvers)
+            for state in request.walk:
+                people |= mentioned(request.tree_of(state).every_leaf())
+                people |= state.closed_to | ({state.settled_by} if state.settled_by else set())
+                groups |= _sets_of(request.tree_of(state))
+        async with self._db.tx([tenant]) as tx:
+            cards = await search.cards(tx, tenant, people)
+            managers = {card.manager for card in cards.values() if card.manager} - cards.keys()
+            cards |= await search.cards(tx, tenant, managers)
+            return Cast(cards, await search.group_names(tx, tenant, groups))
+
+
+def _sets_of(tree: Node) -> set[UUID]:
+    """Name the groups and roles that a tree names by id."""
+    ids = {_as_id(leaf.value) for leaf in tree.every_leaf() if leaf.kind in (Kind.GROUP, Kind.ROLE)}
+    return {id for id in ids if id is not None}
 
 
 def _unwritten(request: Request, at: datetime) -> Iterator[Past]:

@@ -92,6 +92,7 @@ class ClientToken:
     tenant: UUID
     slug: str
     scope: Sequence[str]
+    user: UUID | None  # Whom it acts as; None: it is a program's own.
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +264,8 @@ class SignIn:
             raise InvalidScope
         await self._tokens.look()
         access = self._tokens.access(self._claims(account), credential=client.id)
-        return ClientToken(access, client.tenant, slug, sorted(account.permissions))
+        user = None if account.is_service else account.id
+        return ClientToken(access, client.tenant, slug, sorted(account.permissions), user)
 
     async def _open(self, account: Account, rehashed: str | None, remember: bool) -> SignedIn:
         at, session_id, secret = self._clock(), self._new_id(), mint_secret()

@@ -39,7 +39,7 @@ class Decide(Struct, frozen=True):
     """Approve or reject in a step: the one at place `step` of the route, else the open one.
 
     `may_refuse_own`: the surface lets an approver reject what is their own (Fortanix): it only stops things.
-    `attached`: JSON of the approver's own, to be kept with the decision.
+    `attached`: JSON of the approver's own, to be kept with the decision. `through`: the program that passes it on.
     `credential`: of a service that decides, which one.
     """
 
@@ -51,6 +51,7 @@ class Decide(Struct, frozen=True):
     may_refuse_own: bool = False
     attached: Any = None
     credential: UUID | None = None
+    through: UUID | None = None
 
 
 class Override(Struct, frozen=True):
@@ -64,13 +65,17 @@ class Override(Struct, frozen=True):
 
 
 class TakeSeat(Struct, frozen=True):
-    """Reassign a say to oneself as an administrator, and decide with it. `giver` None: any open seat."""
+    """Reassign a say to oneself as an administrator, and decide with it. `giver` None: any open seat.
+
+    `attached`: as in `Decide`.
+    """
 
     actor: UUID
     choice: Choice
     note: str | None = None
     giver: UUID | None = None
     proof: Proof | None = None
+    attached: Any = None
 
 
 class Reassign(Struct, frozen=True):
@@ -89,6 +94,16 @@ class Comment(Struct, frozen=True):
     text: str
     details: dict[str, Any] = {}
     credential: UUID | None = None
+
+
+class Annotate(Struct, frozen=True):
+    """Put texts beside what was asked, by name, and take others away. `text`: a comment on that, of this id."""
+
+    actor: UUID
+    id: UUID
+    put: dict[str, str] = {}
+    remove: tuple[str, ...] = ()
+    text: str | None = None
 
 
 class Cancel(Struct, frozen=True):
@@ -119,4 +134,17 @@ class Recheck(Struct, frozen=True):
     """Look at the open step again because the directory changed. Nobody's wish, so nobody is refused it."""
 
 
-Command = Submit | Decide | Override | TakeSeat | Reassign | Comment | Cancel | Discard | Escalate | Remind | Recheck
+Command = (
+    Submit
+    | Decide
+    | Override
+    | TakeSeat
+    | Reassign
+    | Comment
+    | Annotate
+    | Cancel
+    | Discard
+    | Escalate
+    | Remind
+    | Recheck
+)

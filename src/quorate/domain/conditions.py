@@ -64,9 +64,13 @@ class Detail(Struct, frozen=True):
 
 
 class Compare(enum.StrEnum):
-    """How: texts without regard to case, moments as instants. A field that is not there compares with nothing."""
+    """How: texts without regard to case, moments to the millisecond. What is not there compares with nothing.
+
+    `CONTAINS` and `STARTS` take a moment as it is written: `2026-03-02T12:00:00.000Z`.
+    """
 
     EQUAL = "="
+    DIFFERS = "<>"  # From all of the values.
     CONTAINS = "contains"
     STARTS = "starts"
     LESS = "<"

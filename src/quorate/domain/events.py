@@ -221,6 +221,15 @@ class Commented(Struct, frozen=True, tag=True, omit_defaults=True):
     credential: UUID | None = None
 
 
+class Annotated(Struct, frozen=True, tag=True, omit_defaults=True):
+    """Whoever decides put texts of their own beside what was asked, by name, or took some away."""
+
+    at: datetime
+    by: UUID
+    put: dict[str, str] = {}
+    removed: tuple[str, ...] = ()
+
+
 class Reminded(Struct, frozen=True, tag=True, omit_defaults=True):
     at: datetime
     step: int
@@ -256,6 +265,7 @@ Event = (
     | Reassigned
     | Escalated
     | Commented
+    | Annotated
     | Reminded
     | Discarded
     | Closed

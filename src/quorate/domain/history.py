@@ -7,6 +7,7 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from quorate.domain.events import (
+    Annotated,
     ApprovedByPolicy,
     Choice,
     Closed,
@@ -68,6 +69,9 @@ def apply(request: Request, event: Event) -> Request:
             return _current(after, reminded_at=at)
         case Closed(at, status, _, by, note):
             return replace(after, status=status, closed_at=at, closed_by=by, closing_note=note)
+        case Annotated(put=put, removed=removed):
+            kept = {name: text for name, text in request.notes.items() if name not in removed}
+            return replace(after, notes=kept | put)
         case Discarded(at=at):
             return replace(after, discarded_at=at)
         case Commented() | ApprovedByPolicy():

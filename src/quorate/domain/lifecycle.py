@@ -17,6 +17,7 @@ from quorate.domain import commands as do
 from quorate.domain import quorum, routing
 from quorate.domain import refusals as no
 from quorate.domain.events import (
+    Annotated,
     ApprovedByPolicy,
     Cause,
     Choice,
@@ -39,12 +40,20 @@ from quorate.domain.events import (
 from quorate.domain.evidence import Demand, Proof
 from quorate.domain.history import apply, apply_all, begin
 from quorate.domain.people import People, Person
-from quorate.domain.permissions import REQUEST_APPROVE, REQUEST_FOR_OTHERS, WORKFLOW_READ, WORKFLOW_WRITE, allows
+from quorate.domain.permissions import (
+    ACT_FOR,
+    REQUEST_APPROVE,
+    REQUEST_FOR_OTHERS,
+    WORKFLOW_READ,
+    WORKFLOW_WRITE,
+    allows,
+)
 from quorate.domain.requests import Request, StepState, joining, with_stand_in
 from quorate.domain.tally import Verdict, tally
 from quorate.domain.workflows import Joined, Kind, Leaf, OnTimeout
 
 REMIND_EVERY: Final = timedelta(hours=1)
+MOST_NOTES: Final = 100
 
 __all__ = ["apply", "handle", "lapse", "submit"]
 
@@ -98,6 +107,8 @@ def handle(request: Request, command: do.Command, people: People, *, at: datetim
             return reassign(request, command, people, at=at)
         case do.Comment():
             return comment(request, command, people, at=at)
+        case do.Annotate():
+            return annotate(request, command, people, at=at)
         case do.Cancel():
             return cancel(request, command, people, at=at)
         case do.Discard():
@@ -116,7 +127,8 @@ def decide(request: Request, command: do.Decide, people: People, *, at: datetime
     """Work out what one approver's decision brings about.
 
     Raises:
-        OwnRequest: it is their own request, which they know of anyway.
+        NotPermitted: it is passed on by somebody who is no program with the permission to.
+        OwnRequest: it is their own request, which they know of anyway, or that of whoever passes it on.
         NotAnApprover: this person has and had no say in the step.
         AlreadyDecided: this person has decided in this step, in whatever capacity, or their say has been used.
         AlreadyClosed: the step is no longer open.
@@ -134,6 +146,8 @@ def may_decide(request: Request, command: do.Decide, people: People) -> routing.
     Raises: as `decide`, but for CommentRequired and EvidenceMissing.
     """
     actor = people.person(command.actor)
+    if command.through is not None:
+        _must_pass_on(request, people.person(command.through), people)
     if not request.walk and not routing.is_own(request, actor, people) and _may(actor.id, REQUEST_APPROVE, people):
         raise no.AlreadyClosed(request.id, request.status)  # Settled when it was filed, so it had no approvers.
     state = _step_meant(request, command.step)
@@ -261,6 +275,27 @@ def comment(request: Request, command: do.Comment, people: People, *, at: dateti
     if not may_read(request, actor, people):
         raise no.NotPermitted(WORKFLOW_READ)
     return [Commented(at, command.id, actor.id, actor.name, command.text, command.details, command.credential)]
+
+
+def annotate(request: Request, command: do.Annotate, people: People, *, at: datetime) -> list[Event]:
+    """Work out what putting texts beside a request brings about.
+
+    Raises:
+        NotAnApprover: neither an approver of the open step nor a holder of `workflow:write`.
+        OwnRequest: nobody adds to their own request what others have asked for.
+        AlreadyClosed; BadReference: there would be too many.
+    """
+    actor = people.person(command.actor)
+    if routing.is_own(request, actor, people) and routing.bars_own(request, people):
+        raise no.OwnRequest(request.id)
+    say = routing.say(request, request.current, actor, people) if request.walk else None
+    if say is None and not _may(actor.id, WORKFLOW_WRITE, people):
+        raise no.NotAnApprover(request.id)
+    _must_be_open(request)
+    if len({*request.notes, *command.put} - {*command.remove} | {*command.put}) > MOST_NOTES:
+        raise no.BadReference("attributes", f"there may be at most {MOST_NOTES}")
+    said: list[Event] = [Commented(at, command.id, actor.id, actor.name, command.text)] if command.text else []
+    return [Annotated(at, actor.id, command.put, command.remove), *said]
 
 
 def cancel(request: Request, command: do.Cancel, people: People, *, at: datetime) -> list[Event]:
@@ -481,7 +516,7 @@ def _decision(
         is_own=not routing.askers(request, people).isdisjoint((actor.human, giver.human)),
         showed_password=showed.password,
         showed_second_factor=showed.second_factor,
-        attached=command.attached if isinstance(command, do.Decide) else None,
+        attached=command.attached,
         credential=command.credential if isinstance(command, do.Decide) else None,
         **_factor(command.proof, showed),
     )
@@ -542,6 +577,13 @@ def _administrator(request: Request, id: UUID, people: People) -> Person:
         raise no.OwnRequest(request.id)
     _must_be_open(request)
     return actor
+
+
+def _must_pass_on(request: Request, program: Person, people: People) -> None:
+    if not program.is_service or not _may(program.id, ACT_FOR, people):
+        raise no.NotPermitted(ACT_FOR)
+    if routing.is_own(request, program, people) and routing.bars_own(request, people):
+        raise no.OwnRequest(request.id)
 
 
 def _must_be_overridable(request: Request) -> None:

@@ -280,7 +280,7 @@ def name_of(event: Event, kind: RequestKind) -> str | None:
             return "approval.escalated"
         case happened.Reminded():
             return "approval.reminded"
-        case happened.ApprovedByPolicy() | happened.Discarded():
+        case happened.ApprovedByPolicy() | happened.Discarded() | happened.Annotated():
             return None
 
 

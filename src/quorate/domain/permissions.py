@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+ACT_FOR: Final = "act:for"  # Of a program: to pass on what its users decide.
 ADMIN: Final = "admin"  # All of them, the ones still to be invented included.
 AUDIT_READ: Final = "audit:read"
 DIRECTORY_READ: Final = "directory:read"
@@ -28,7 +29,7 @@ KNOWN: Final[frozenset[str]] = frozenset(
         WEBHOOK_WRITE,
         WORKFLOW_READ,
         WORKFLOW_WRITE,
-        "act:for",
+        ACT_FOR,
         "policy:write",
     }
 )

@@ -53,7 +53,8 @@ class StepState(Struct, frozen=True, omit_defaults=True):
 class Request(Struct, frozen=True, omit_defaults=True):
     """The aggregate. `version` counts the events applied; 0 is the empty value that a submission starts from.
 
-    `walk` holds the steps opened so far, the last one being the current or final one.
+    `walk` holds the steps opened so far, the last one being the current or final one. `notes` are texts that those
+    who decide put beside what was asked.
     """
 
     tenant: UUID
@@ -69,6 +70,7 @@ class Request(Struct, frozen=True, omit_defaults=True):
     closed_by: UUID | None = None
     closing_note: str | None = None
     discarded_at: datetime | None = None
+    notes: dict[str, str] = {}
     version: int = 0
 
     @property

@@ -126,13 +126,19 @@ def _path(detail: Detail, bound: Bound) -> str:
 def _compare(what: str, test: Says, bound: Bound) -> str:
     if test.compare is Compare.PRESENT:
         return f"{what} IS NOT NULL"
-    if isinstance(test.field, Field) and test.field.is_moment:
-        operator, kind = test.compare.value, "timestamptz"
-        return _any([f"{what} {operator} {bound(value, kind)}" for value in test.values])
+    is_moment = isinstance(test.field, Field) and test.field.is_moment
+    if is_moment and test.compare in (Compare.CONTAINS, Compare.STARTS):
+        what = f"""to_char({what} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')"""
+    elif is_moment:
+        operator, kind, what = test.compare.value, "timestamptz", f"date_trunc('milliseconds', {what})"
+        parts = [f"{what} {operator} {bound(value, kind)}" for value in test.values]
+        return " AND ".join(parts) if test.compare is Compare.DIFFERS else _any(parts)
     what = f"lower({what})"
     match test.compare:
         case Compare.EQUAL:
             return f"{what} = ANY ({bound([str(value).lower() for value in test.values], 'text[]')})"
+        case Compare.DIFFERS:
+            return f"{what} <> ALL ({bound([str(value).lower() for value in test.values], 'text[]')})"
         case Compare.CONTAINS:
             return _any([f"position({_lower(value, bound)} IN {what}) > 0" for value in test.values])
         case Compare.STARTS:

@@ -38,6 +38,24 @@ async def of_request(tx: Tx, tenant: UUID, request: UUID, upto: int | None = Non
     return [Past(row["seq"], row["command_id"], row["at"], _event_of.decode(row["body"])) for row in rows]
 
 
+async def of_requests(tx: Tx, tenant: UUID, requests: Collection[UUID]) -> dict[UUID, list[Past]]:
+    """Read the histories of several requests, each in order."""
+    found: dict[UUID, list[Past]] = {id: [] for id in requests}
+    rows = await tx.all(
+        """
+        SELECT subject_id, seq, command_id, at, body
+          FROM event
+         WHERE tenant_id = $1 AND subject_kind = 'request' AND subject_id = ANY ($2)
+         ORDER BY subject_id, seq
+        """,
+        tenant,
+        list(requests),
+    )
+    for row in rows:
+        found[row["subject_id"]].append(Past(row["seq"], row["command_id"], row["at"], _event_of.decode(row["body"])))
+    return found
+
+
 async def carried_out(tx: Tx, commands: Collection[UUID]) -> dict[UUID, tuple[UUID, UUID, int]]:
     """Say which commands history knows: for each its tenant, its request, and the number of its last event."""
     rows = await tx.all(

@@ -69,7 +69,13 @@ def _state(held: Held) -> tuple[Any, ...]:
     """The columns that change as a request moves, but for its key."""
     request = held.request
     progress = Progress(
-        request.walk, held.tasks, request.due_by, request.closed_by, request.closing_note, request.discarded_at
+        request.walk,
+        held.tasks,
+        request.due_by,
+        request.closed_by,
+        request.closing_note,
+        request.discarded_at,
+        request.notes,
     )
     index = request.current.index if request.walk else 0
     order = request.route.steps[index].order if request.route.steps else None

@@ -44,6 +44,7 @@ class Progress(Struct, frozen=True, omit_defaults=True):
     closed_by: UUID | None = None
     closing_note: str | None = None
     discarded_at: datetime | None = None
+    notes: dict[str, str] = {}
 
 
 class Happening(Struct, frozen=True):
@@ -307,6 +308,7 @@ def held(row: Record) -> Held:
         closed_by=progress.closed_by,
         closing_note=progress.closing_note,
         discarded_at=progress.discarded_at,
+        notes=progress.notes,
         version=row["version"],
     )
     return Held(request, progress.tasks)

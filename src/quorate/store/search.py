@@ -70,6 +70,43 @@ async def names(tx: Tx, tenant: UUID, ids: Collection[UUID]) -> dict[UUID, tuple
     return {row["id"]: (row["name"], row["email"]) for row in rows}
 
 
+class Card(Struct, frozen=True):
+    """What is shown of an account: its name and mail address, and its manager (of a service: its owner's)."""
+
+    name: str
+    email: str | None = None
+    manager: UUID | None = None
+
+
+async def cards(tx: Tx, tenant: UUID, ids: Collection[UUID]) -> dict[UUID, Card]:
+    """Read what is shown of accounts, of those who are gone too."""
+    rows = await tx.all(
+        """
+        SELECT p.id, p.name, p.email, coalesce(p.manager_id, o.manager_id) AS manager_id
+          FROM principal p
+          LEFT JOIN principal o ON o.tenant_id = p.tenant_id AND o.id = p.owner_id
+         WHERE p.tenant_id = $1 AND p.id = ANY ($2)
+        """,
+        tenant,
+        list(ids),
+    )
+    return {row["id"]: Card(row["name"], row["email"], row["manager_id"]) for row in rows}
+
+
+async def group_names(tx: Tx, tenant: UUID, ids: Collection[UUID]) -> dict[UUID, str]:
+    """Read the names of groups and roles, of those that are gone too."""
+    rows = await tx.all(
+        """
+        SELECT id, name FROM user_group WHERE tenant_id = $1 AND id = ANY ($2)
+        UNION ALL
+        SELECT id, name FROM role WHERE tenant_id = $1 AND id = ANY ($2)
+        """,
+        tenant,
+        list(ids),
+    )
+    return {row["id"]: row["name"] for row in rows}
+
+
 async def delegates(tx: Tx, tenant: UUID, ids: Collection[UUID], at: datetime) -> dict[UUID, list[UUID]]:
     """Name those who may use the say of these at a moment, by whose say it is. Who lends it to nobody is absent."""
     rows = await tx.all(
