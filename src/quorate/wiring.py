@@ -56,6 +56,7 @@ from quorate.surfaces.http.surface import Surface
 from quorate.surfaces.jitsudo import routes as jitsudo
 from quorate.surfaces.native import api as native
 from quorate.surfaces.native.performing import performer
+from quorate.surfaces.sailpoint import routes as sailpoint
 from quorate.workers import provisioner
 from quorate.workers.provisioner import Provisioner
 
@@ -71,6 +72,7 @@ Loop: TypeAlias = Callable[[], Awaitable[None]]
 SURFACES: Final[Mapping[str, Callable[[UseCases], Surface[Any]]]] = {
     "native": native.surface,
     "jitsudo": jitsudo.surface,
+    "sailpoint": sailpoint.surface,
     "fortanix": fortanix.surface,
 }
 """Every face there is, by the name it goes by in the settings and at `/openapi/<name>.json`."""

@@ -55,6 +55,7 @@ class TokenAnswer(msgspec.Struct, frozen=True):
     org: str
     pod: str
     jti: str
+    identity_id: str | msgspec.UnsetType = msgspec.UNSET  # Whom it acts as, where that is a person.
 
 
 class OAuthError(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -129,6 +130,7 @@ async def token(http: Http[Services]) -> Response:
         org=given.slug,
         pod=http.services.pod,
         jti=given.access.id,
+        identity_id=str(given.user) if given.user else msgspec.UNSET,
     )
     return answer(made, headers=_NOT_KEPT)
 

@@ -10,6 +10,9 @@ import asyncio
 import functools
 import re
 from collections.abc import Iterator
+from email import message_from_bytes
+from email.policy import HTTP
+from itertools import islice
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
@@ -109,8 +112,25 @@ def query(http: Http[Any], kind: type[T]) -> T:
 
 
 async def form(http: Http[Any], kind: type[T]) -> T:
-    """Read an `application/x-www-form-urlencoded` body as a flat struct, by the rules of `query`."""
-    return _lax(_pairs(await raw_body(http)), kind)
+    """Read fields from a form of either content type, else from the query, as a flat struct by the rules of `query`."""
+    data, of_type = await raw_body(http), http.headers.get("content-type", "")
+    given = _parts(of_type, data) if of_type.lower().startswith("multipart/form-data") else _pairs(data)
+    return _lax(_pairs(http.scope["query_string"]) | given, kind)
+
+
+def _parts(of_type: str, data: bytes) -> dict[str, str]:
+    """Take a `multipart/form-data` body apart. Files and other parts without a text are passed over."""
+    head = f"Content-Type: {of_type}\r\n\r\n".encode("latin-1", "replace")
+    whole = message_from_bytes(head + data, policy=HTTP)
+    found: dict[str, str] = {}
+    for part in islice(whole.walk(), FIELDS_LIMIT + 2):
+        name = part.get_param("name", header="content-disposition")
+        text = part.get_payload(decode=True)
+        if isinstance(name, str) and isinstance(text, bytes) and part.get_filename() is None:
+            found[name] = text.decode("utf-8", "replace").removesuffix("\r\n")
+    if len(found) > FIELDS_LIMIT or any("\0" in value for value in found.values()):
+        raise BadInput.at(None, "the form is not valid")
+    return {name: value for name, value in found.items() if value.strip()}
 
 
 def deeper_than(data: bytes, levels: int) -> bool:

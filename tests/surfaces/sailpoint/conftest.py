@@ -1,0 +1,3 @@
+from tests.surfaces.native.conftest import story
+
+__all__ = ["story"]
