@@ -146,7 +146,7 @@ class _Built:
         self._skew_s: float | None = None
         self._credentials = Credentials(db, tokens, clock=clock)
         attempts = Attempts(settings.signin_per_login, settings.signin_per_address, time.monotonic)
-        second = SecondStep(db, attempts, seal, clock=clock)
+        second = SecondStep(db, attempts, seal, clock=clock, new_id=new_id)
         self._signin = SignIn(
             db,
             tokens,
@@ -172,7 +172,7 @@ class _Built:
         search = Search(db, clock)
         self._operations = Operations(db, door, search, seal, clock=clock, new_id=new_id)
         desk = Desk(db, clock=clock, new_id=new_id, forget=self._credentials.forget)
-        verifier = Verifier(db, passwords, attempts, seal, clock=clock)
+        verifier = Verifier(db, passwords, attempts, seal, clock=clock, new_id=new_id)
         self._cases = UseCases(
             credentials=self._credentials,
             signin=self._signin,

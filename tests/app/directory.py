@@ -48,7 +48,7 @@ class World:
         self.tokens = Tokens(db, SEALER, issuer=ISSUER, life=timedelta(hours=1), clock=self.clock)
         self.credentials = Credentials(db, self.tokens, clock=self.clock, now=self.clock.seconds)
         attempts = Attempts(per_login, per_address, self.clock.seconds)
-        self.second = SecondStep(db, attempts, SEALER, clock=self.clock)
+        self.second = SecondStep(db, attempts, SEALER, clock=self.clock, new_id=uuid4)
         self.signin = SignIn(
             db,
             self.tokens,

@@ -230,7 +230,7 @@ async def test_a_token_dies_with_the_session_the_password_or_the_client_behind_i
     assert by_session.how.credential is not None
     assert (await arrive(world, third.access.token)).how.credential == client
 
-    await world.signin.logout(tenant, by_session.how.credential)
+    await world.signin.logout(by_session, by_session.how.credential)
     assert await is_refused(world, first.access.token)
     await change(world.db, tenant, REVOKE, client)
     world.credentials.forget(tenant)

@@ -38,7 +38,7 @@ class Desk:
         self.requests = Requests(
             company.db,
             company.door,
-            Verifier(company.db, passwords, attempts, SEALER, clock=company.clock),
+            Verifier(company.db, passwords, attempts, SEALER, clock=company.clock, new_id=uuid4),
             clock=company.clock,
             new_id=uuid4,
             forget=lambda tenant, account: None,

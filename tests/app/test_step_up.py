@@ -36,7 +36,7 @@ class Desk:
     def __init__(self, company: Company, passwords: Passwords, owner: Database) -> None:
         self.company, self.owner = company, owner
         attempts = Attempts(0, 0, company.clock.seconds)
-        verifier = Verifier(company.db, passwords, attempts, SEALER, clock=company.clock)
+        verifier = Verifier(company.db, passwords, attempts, SEALER, clock=company.clock, new_id=uuid4)
         self.requests = Requests(
             company.db, company.door, verifier, clock=company.clock, new_id=uuid4, forget=lambda tenant, account: None
         )

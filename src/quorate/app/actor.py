@@ -16,13 +16,15 @@ class How:
     """How a caller proved who they are, kept with everything they do.
 
     `credential` is the id of the stored credential (of a key, or of the secret a token was given for);
-    None for a password, and for an approved operation.
+    None for a password, and for an approved operation. `agent`: what the caller's program says it is, read only where
+    it is told (`app.gate`).
     """
 
     credential: UUID | None
     kind: CredentialKind
     surface: str
     address: str
+    agent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

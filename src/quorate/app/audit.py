@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from quorate.app.actor import Actor
 from quorate.app.directory import Desk
+from quorate.app.gate import KIND
 from quorate.domain import events as happened
 from quorate.domain import refusals as no
 from quorate.domain.events import Choice, Event
@@ -31,6 +32,7 @@ KINDS: Final = (
     "request",
     "grant",
     "user",
+    KIND,
     "service",
     "role",
     "group",
@@ -69,8 +71,9 @@ class Sought(Struct, frozen=True, kw_only=True):
 
 
 class Occurrence(Struct, frozen=True, kw_only=True):
-    """One thing that happened. `actor` None: time, a policy or the operator did it.
+    """One thing that happened. `actor` None: time, a policy or the operator did it, or somebody unknown tried.
 
+    `agent`: what the actor's program said it is, where that is kept: with sign-ins and second factors.
     `recorded`: how history has it, with the kind and the id of its subject there. `credential`: of the actor.
     """
 
@@ -81,6 +84,7 @@ class Occurrence(Struct, frozen=True, kw_only=True):
     actor: UUID | None
     actor_email: str | None
     address: str | None
+    agent: str | None
     at: datetime
     is_failure: bool
     details: dict[str, Any]
@@ -171,6 +175,8 @@ async def _wanted(tx: Tx, tenant: UUID, sought: Sought) -> Wanted:
             kinds, is_access = ("request",), noun == "access_request"
         case "role" | "group" | "resource" as noun:
             kinds, target = (noun, "grant"), noun
+        case "user":
+            kinds = ("user", KIND)
         case kind:
             kinds = (kind,)
     if sought.resource is not None:
@@ -214,6 +220,10 @@ def _told(row: Row) -> Occurrence:
     elif row.kind == "grant":
         kind, subject = row.target or kind, row.target_id or subject
         details = dict(_of_grant(row))
+    elif row.kind == KIND:
+        kind = "user"
+    agent = details.get("userAgent")
+    details = {name: value for name, value in details.items() if name != "userAgent"}
     return Occurrence(
         id=f"{row.command}-{row.place}",
         action=_action(row),
@@ -222,6 +232,7 @@ def _told(row: Row) -> Occurrence:
         actor=row.actor,
         actor_email=row.actor_email,
         address=row.address,
+        agent=agent,
         at=row.at,
         is_failure=row.type in FAILURES,
         details={"surface": row.surface, **details} if row.surface else details,

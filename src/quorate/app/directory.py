@@ -98,7 +98,7 @@ class Change:
             credential=how.credential,
             surface=how.surface,
             address=how.address,
-            body=body,
+            body=body if how.agent is None else body | {"userAgent": how.agent},
         )
         await tell(self.tx, self.tenant, [entry], self.new_id)
 

@@ -14,7 +14,9 @@ from msgspec import Struct
 
 from quorate.app import lockout
 from quorate.app.actor import Actor
+from quorate.app.gate import whence
 from quorate.app.limits import Attempts
+from quorate.app.lockout import Lockout
 from quorate.app.seal import Sealer
 from quorate.app.verify import Passwords
 from quorate.app.verify.assertions import KeyRules, Passkey, Shown, U2f, Wrong, check_assertion, check_u2f
@@ -91,9 +93,10 @@ class Verifier:
         seal: Sealer,
         *,
         clock: Callable[[], datetime],
+        new_id: Callable[[], UUID],
     ) -> None:
         self._db, self._passwords, self._attempts = db, passwords, attempts
-        self._seal, self._clock = seal, clock
+        self._seal, self._clock, self._lockout = seal, clock, Lockout(db, new_id)
 
     async def verify(self, actor: Actor, evidence: Evidence, request: UUID, step: int) -> Proof:
         """Verify what came with an approval of a request's step, by somebody who may decide it.
@@ -165,7 +168,8 @@ class Verifier:
         return account is not None and verdict.right
 
     async def _count(self, actor: Actor, *, right: bool) -> None:
-        await lockout.count(self._db, actor.tenant, "evidence", actor.principal, self._clock(), right=right)
+        at, origin = self._clock(), whence(actor)
+        await self._lockout.count(actor.tenant, "evidence", actor.principal, at, right=right, origin=origin)
 
 
 async def factors_of(tx: Tx, seal: Sealer, tenant: UUID, principal: UUID) -> Factors:

@@ -6,11 +6,15 @@ from deciding.
 """
 
 import math
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Final, Literal
 from uuid import UUID
 
+from msgspec import Struct
+
+from quorate.app.gate import Failed, Whence, tell_of
 from quorate.domain.refusals import LockedOut
 from quorate.store import tries
 from quorate.store.database import Database
@@ -30,13 +34,39 @@ async def remaining(tx: Tx, tenant: UUID, what: What, subject: UUID, at: datetim
     return LockedOut(max(1, math.ceil((made.last_at + LOCKED_FOR - at).total_seconds())))
 
 
-async def count(db: Database, tenant: UUID, what: What, subject: UUID, at: datetime, *, right: bool) -> None:
-    """Count a try whose outcome is known. It is committed at once: what comes after may fail."""
-    async with db.tx({tenant}) as tx:
-        if right:
-            await tries.forget(tx, tenant, what, subject)
-        else:
-            await tries.count(tx, tenant, what, subject, at, MOST, LOCKED_FOR)
+class Lockout(Struct, frozen=True):
+    """Counts tries, and tells of those that matter. `new_id` mints ids of events and messages."""
+
+    db: Database
+    new_id: Callable[[], UUID]
+
+    async def count(
+        self,
+        tenant: UUID,
+        what: What,
+        subject: UUID,
+        at: datetime,
+        *,
+        right: bool,
+        origin: Whence | None,
+        failed: Failed | None = None,
+    ) -> None:
+        """Count a try whose outcome is known. It is committed at once: what comes after may fail.
+
+        Args:
+            origin: where it came from; None if there is no such account, and nothing to tell.
+            failed: what a wrong one failed at, where every failure is told, and not only that too many lock out.
+        """
+        async with self.db.tx({tenant}) as tx:
+            if right:
+                await tries.forget(tx, tenant, what, subject)
+                return
+            wrong = await tries.count(tx, tenant, what, subject, at, MOST, LOCKED_FOR)
+            if origin is not None and failed is not None:
+                await tell_of(tx, tenant, subject, "auth.failed", at, origin, self.new_id, facts={"why": failed})
+            if origin is not None and wrong == MOST:
+                facts = {"lockedOutOf": what, "endsAt": f"{at + LOCKED_FOR:%Y-%m-%dT%H:%M:%SZ}"}
+                await tell_of(tx, tenant, subject, "security.lockout", at, origin, self.new_id, facts=facts)
 
 
 def nobody(login: str) -> UUID:

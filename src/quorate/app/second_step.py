@@ -17,7 +17,9 @@ from msgspec import Struct
 from quorate.app import lockout
 from quorate.app.evidence import Evidence, ToSign, check_factor, factors_of, to_sign
 from quorate.app.factors import code_hash
+from quorate.app.gate import Whence
 from quorate.app.limits import Attempts
+from quorate.app.lockout import Lockout
 from quorate.app.seal import Sealer
 from quorate.app.verify.assertions import Wrong
 from quorate.domain.evidence import Signed
@@ -53,8 +55,17 @@ class SecondStep:
     `subject` names the attempt, `token` is the secret that the first half gave for it.
     """
 
-    def __init__(self, db: Database, attempts: Attempts, seal: Sealer, *, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        db: Database,
+        attempts: Attempts,
+        seal: Sealer,
+        *,
+        clock: Callable[[], datetime],
+        new_id: Callable[[], UUID],
+    ) -> None:
         self._db, self._attempts, self._seal, self._clock = db, attempts, seal, clock
+        self._lockout = Lockout(db, new_id)
 
     async def is_wanted(self, tx: Tx, account: Account) -> bool:
         """Say whether somebody whose password was right must show more."""
@@ -80,13 +91,13 @@ class SecondStep:
         return to_sign(asked, factors.rules, factors.keys, LIFE)
 
     async def show(
-        self, tenant: UUID, principal: UUID, subject: UUID, token: str, shown: SecondFactor, *, address: str
+        self, tenant: UUID, principal: UUID, subject: UUID, token: str, shown: SecondFactor, *, origin: Whence
     ) -> Account | None:
         """Take the second half; answers whose it is, None if it was wrong, used before, or too late.
 
         Raises: TooOften; LockedOut.
         """
-        self._attempts.take("second step", principal.hex, address)
+        self._attempts.take("second step", principal.hex, origin.address)
         at = self._clock()
         async with self._db.tx({tenant}) as tx:
             pending = await challenges.take(tx, tenant, principal, _SIGN_IN, subject, at)
@@ -98,7 +109,9 @@ class SecondStep:
             raise locked
         async with self._db.tx({tenant}) as tx:
             right = await self._is_right(tx, account, Signed(pending.random, pending.snapshot), shown, at)
-        await lockout.count(self._db, tenant, "second-step", principal, at, right=right)
+        await self._lockout.count(
+            tenant, "second-step", principal, at, right=right, origin=origin, failed="second-factor"
+        )
         return account if right and account.active else None
 
     async def _is_right(self, tx: Tx, account: Account, asked: Signed, shown: SecondFactor, at: datetime) -> bool:

@@ -18,15 +18,12 @@ from quorate.app import lockout
 from quorate.app.actor import Actor
 from quorate.app.credentials import program_credential
 from quorate.app.evidence import ToSign
+from quorate.app.gate import Whence, tell_of
 from quorate.app.keys import mint_session, secret_hash, session_named
 from quorate.app.limits import Attempts
+from quorate.app.lockout import Lockout
 from quorate.app.second_step import SecondFactor, SecondStep
-from quorate.app.signin import (
-    AccountNotVerified,
-    AccountSuspended,
-    InvalidCredentials,
-    TenantNotFound,
-)
+from quorate.app.signin import InvalidCredentials, TenantNotFound, demand_active, end_session
 from quorate.app.verify import Passwords
 from quorate.domain.refusals import Refusal
 from quorate.store import signin as store
@@ -81,11 +78,20 @@ class Sessions:
         forget: Callable[[UUID, UUID], None],
         second: SecondStep,
     ) -> None:
-        self._second = second
+        self._second, self._lockout = second, Lockout(db, new_id)
         self._db, self._passwords, self._attempts = db, passwords, attempts
         self._clock, self._new_id, self._life, self._forget = clock, new_id, life, forget
 
-    async def by_password(self, tenant: UUID | None, login: str, password: str, *, address: str) -> Opened:
+    async def by_password(
+        self,
+        tenant: UUID | None,
+        login: str,
+        password: str,
+        *,
+        address: str,
+        surface: str | None = None,
+        agent: str | None = None,
+    ) -> Opened:
         """Open a session for a user; it may wait for a second factor, see `show_factor`.
 
         After five wrong passwords in a row no password is right for five minutes. That is not said: the caller need
@@ -93,6 +99,7 @@ class Sessions:
 
         Args:
             tenant: None where the caller had no place to name one: the login and the password find it.
+            surface, agent: as `Whence` has them.
 
         Raises:
             TooOften, InvalidCredentials;
@@ -100,20 +107,25 @@ class Sessions:
             AccountSuspended, AccountNotVerified: only after the right password.
         """
         self._attempts.take("sign-in", login, address)
-        at = self._clock()
+        at, origin = self._clock(), Whence(address, surface, agent)
         tenants = [tenant] if tenant else await store.tenants_of_login(self._db, login, MOST_TENANTS)
         accounts = [await self._account(one, login, at) for one in tenants]
-        fitting = await self._fitting([one for one in accounts if one is not None], password)
+        fitting = await self._fitting([one for one in accounts if one is not None], password, origin)
         if len(fitting) > 1:
             raise TenantNotFound
         [account] = fitting
-        if account.status == "suspended":
-            raise AccountSuspended
-        if not account.active:
-            raise AccountNotVerified
-        return await self._open(account, None)
+        await demand_active(self._db, account, at, origin, self._new_id)
+        return await self._open(account, None, origin)
 
-    async def show_factor(self, token: str, shown: SecondFactor, *, address: str) -> None:
+    async def show_factor(
+        self,
+        token: str,
+        shown: SecondFactor,
+        *,
+        address: str,
+        surface: str | None = None,
+        agent: str | None = None,
+    ) -> None:
         """Let a session count that waits for a second factor. A wrong one ends it.
 
         Raises: TooOften; LockedOut; InvalidCredentials: the factor is wrong or too late, or nothing waits for one.
@@ -128,12 +140,14 @@ class Sessions:
             raise InvalidCredentials
         if not hmac.compare_digest(session.secret_hash, secret_hash(token)):
             raise InvalidCredentials
-        account = await self._second.show(tenant, session.principal, id, token, shown, address=address)
+        at, origin = self._clock(), Whence(address, surface, agent)
+        account = await self._second.show(tenant, session.principal, id, token, shown, origin=origin)
         async with self._db.tx({tenant}) as tx:
             if account is not None:
                 await store.factor_shown(tx, tenant, id)
+                await tell_of(tx, tenant, account.id, "auth.signed_in", at, origin, self._new_id, session=id)
             else:
-                await store.end_session(tx, tenant, id, self._clock())
+                await store.end_session(tx, tenant, id, at)
         self._forget(tenant, session.principal)
         if account is None:
             raise InvalidCredentials
@@ -164,7 +178,7 @@ class Sessions:
         account = await self._by_id(actor.tenant, actor.principal, self._clock())
         if not actor.is_service or credential is None or account is None:
             raise NoSession
-        return await self._open(account, credential)
+        return await self._open(account, credential, None)
 
     async def prolong(self, actor: Actor) -> None:
         """Let the session that a call was made in last its full life from now. Raises: NoSession."""
@@ -177,10 +191,10 @@ class Sessions:
         """End the session that a call was made in. Others of the same account go on. Raises: NoSession."""
         session = _session_of(actor)
         async with self._db.tx({actor.tenant}) as tx:
-            await store.end_session(tx, actor.tenant, session, self._clock())
+            await end_session(tx, actor, session, self._clock(), self._new_id)
         self._forget(actor.tenant, actor.principal)
 
-    async def _fitting(self, accounts: Sequence[Account], password: str) -> list[Account]:
+    async def _fitting(self, accounts: Sequence[Account], password: str, origin: Whence) -> list[Account]:
         """Pick the accounts this is the password of. Nobody's costs what a wrong password costs, and so does a locked
         one's.
 
@@ -192,7 +206,9 @@ class Sessions:
         verdicts = [await self._passwords.verify(stored, password) for stored in hashes]
         for account, is_free, verdict in zip(accounts, free, verdicts, strict=False):
             if is_free:
-                await lockout.count(self._db, account.tenant, "sign-in", account.id, at, right=verdict.right)
+                await self._lockout.count(
+                    account.tenant, "sign-in", account.id, at, right=verdict.right, origin=origin, failed="password"
+                )
         fitting = [account for account, verdict in zip(accounts, verdicts, strict=False) if verdict.right]
         if not fitting:
             raise InvalidCredentials
@@ -214,9 +230,10 @@ class Sessions:
         account = await self._by_id(found.tenant, found.principal, self._clock()) if found else None
         if found is None or account is None or not account.active or not account.is_service:
             raise InvalidCredentials
-        return await self._open(account, found.id)
+        return await self._open(account, found.id, None)
 
-    async def _open(self, account: Account, credential: UUID | None) -> Opened:
+    async def _open(self, account: Account, credential: UUID | None, origin: Whence | None) -> Opened:
+        """Open a session. `origin`: of a person's; what programs open for themselves is not told."""
         at, id = self._clock(), self._new_id()
         token = mint_session(account.tenant, id)
         session = Session(
@@ -237,6 +254,8 @@ class Sessions:
                 await store.used(tx, account.tenant, credential, at)
             if waits:
                 to_sign = await self._second.ask(tx, account, id, token)
+            elif origin is not None:
+                await tell_of(tx, account.tenant, account.id, "auth.signed_in", at, origin, self._new_id, session=id)
         return Opened(account.id, account.tenant, token, int(self._life.total_seconds()), waits, to_sign)
 
 

@@ -13,10 +13,13 @@ from typing import Any
 from uuid import UUID
 
 from quorate.app import lockout
+from quorate.app.actor import Actor
 from quorate.app.credentials import is_alive, is_usable
 from quorate.app.evidence import ToSign
+from quorate.app.gate import Failed, Whence, tell_of, whence
 from quorate.app.keys import mint_secret, secret_hash
 from quorate.app.limits import Attempts
+from quorate.app.lockout import Lockout
 from quorate.app.second_step import SecondFactor, SecondStep
 from quorate.app.tokens import Issued, Tokens
 from quorate.app.verify import Passwords
@@ -133,6 +136,7 @@ class SignIn:
     ) -> None:
         self._db = db
         self._second = second
+        self._lockout = Lockout(db, new_id)
         self._tokens = tokens
         self._passwords = passwords
         self._attempts = attempts
@@ -143,18 +147,28 @@ class SignIn:
         self._forget = forget
 
     async def login(
-        self, tenant: UUID | None, login: str, password: str, *, address: str, remember: bool = False
+        self,
+        tenant: UUID | None,
+        login: str,
+        password: str,
+        *,
+        address: str,
+        remember: bool = False,
+        surface: str | None = None,
+        agent: str | None = None,
     ) -> SignedIn | Halfway:
         """Sign a user in by password, or halfway, if more is wanted of them.
 
         Args:
             tenant: None where it can be inferred, because there is only one.
+            surface, agent: as `Whence` has them.
 
         Raises:
             TooOften, TenantNotFound, LockedOut, InvalidCredentials: in this order;
             AccountSuspended, AccountNotVerified: only after the right password.
         """
         self._attempts.take("sign-in", login, address)
+        origin = Whence(address, surface, agent)
         tenant = tenant or await store.only_tenant(self._db)
         if tenant is None:
             raise TenantNotFound
@@ -168,20 +182,27 @@ class SignIn:
         if locked is not None:
             raise locked
         verdict = await self._passwords.verify(account.password_hash if account else None, password)
-        await lockout.count(self._db, tenant, "sign-in", subject, at, right=verdict.right)
+        seen = origin if account else None
+        await self._lockout.count(tenant, "sign-in", subject, at, right=verdict.right, origin=seen, failed="password")
         if account is None or not verdict.right:
             log.info("sign-in refused", extra={"tenant": str(tenant), "address": address})
             raise InvalidCredentials
-        if account.status == "suspended":
-            raise AccountSuspended
-        if not account.active:
-            raise AccountNotVerified
+        await demand_active(self._db, account, at, origin, self._new_id)
         async with self._db.tx({tenant}) as tx:
             if await self._second.is_wanted(tx, account):
                 return await self._halfway(tx, account)
-        return await self._open(account, verdict.rehashed, remember)
+        return await self._open(account, verdict.rehashed, remember, origin)
 
-    async def show_factor(self, token: str, shown: SecondFactor, *, address: str, remember: bool = False) -> SignedIn:
+    async def show_factor(
+        self,
+        token: str,
+        shown: SecondFactor,
+        *,
+        address: str,
+        remember: bool = False,
+        surface: str | None = None,
+        agent: str | None = None,
+    ) -> SignedIn:
         """Go the other half of the way. The token counts once, whatever comes of it.
 
         Raises:
@@ -189,11 +210,12 @@ class SignIn:
             InvalidCredentials: token or factor is wrong, was used before, or comes too late.
         """
         tenant, principal, subject = _halfway_named(token)
-        account = await self._second.show(tenant, principal, subject, token, shown, address=address)
+        origin = Whence(address, surface, agent)
+        account = await self._second.show(tenant, principal, subject, token, shown, origin=origin)
         if account is None:
             log.info("second step refused", extra={"tenant": str(tenant), "address": address})
             raise InvalidCredentials
-        return await self._open(account, None, remember)
+        return await self._open(account, None, remember, origin)
 
     async def _halfway(self, tx: Tx, account: Account) -> Halfway:
         subject = self._new_id()
@@ -228,11 +250,14 @@ class SignIn:
         await self._tokens.look()
         return self._signed_in(account, session_id, following)
 
-    async def logout(self, tenant: UUID, session: UUID) -> None:
-        """End a session: its refresh token, and the access tokens it gave, count no more (elsewhere seconds later)."""
-        async with self._db.tx({tenant}) as tx:
-            await store.end_session(tx, tenant, session, self._clock())
-        self._forget(tenant)
+    async def logout(self, actor: Actor, session: UUID) -> None:
+        """End a session of the caller's.
+
+        Its refresh token, and the access tokens it gave, count no more (elsewhere seconds later).
+        """
+        async with self._db.tx({actor.tenant}) as tx:
+            await end_session(tx, actor, session, self._clock(), self._new_id)
+        self._forget(actor.tenant)
 
     async def client(self, client_id: str, secret: str, scope: str, *, address: str) -> ClientToken:
         """Give a token for client credentials (RFC 6749 §4.4).
@@ -267,7 +292,7 @@ class SignIn:
         user = None if account.is_service else account.id
         return ClientToken(access, client.tenant, slug, sorted(account.permissions), user)
 
-    async def _open(self, account: Account, rehashed: str | None, remember: bool) -> SignedIn:
+    async def _open(self, account: Account, rehashed: str | None, remember: bool, origin: Whence) -> SignedIn:
         at, session_id, secret = self._clock(), self._new_id(), mint_secret()
         life = self._refresh_life * (REMEMBERED if remember else 1)
         assert account.password_stamp is not None, "the database lets no password be without a stamp"
@@ -277,6 +302,9 @@ class SignIn:
         )
         async with self._db.tx({account.tenant}) as tx:
             await store.open_session(tx, account.tenant, session)
+            await tell_of(
+                tx, account.tenant, account.id, "auth.signed_in", at, origin, self._new_id, session=session_id
+            )
             if rehashed is not None:
                 await store.rehash(tx, account.tenant, account.id, account.password_hash, rehashed)
         await self._tokens.look()
@@ -302,6 +330,29 @@ class SignIn:
             "permissions": sorted(account.permissions),
             "region": self._region,
         }
+
+
+async def demand_active(
+    db: Database, account: Account, at: datetime, origin: Whence, new_id: Callable[[], UUID]
+) -> None:
+    """Let in only whose account may act. To be asked after the right password.
+
+    Raises: AccountSuspended, AccountNotVerified.
+    """
+    if account.active:
+        return
+    why: Failed = "suspended" if account.status == "suspended" else "inactive"
+    async with db.tx({account.tenant}) as tx:
+        await tell_of(tx, account.tenant, account.id, "auth.failed", at, origin, new_id, facts={"why": why})
+    raise AccountSuspended if why == "suspended" else AccountNotVerified
+
+
+async def end_session(tx: Tx, actor: Actor, session: UUID, at: datetime, new_id: Callable[[], UUID]) -> None:
+    """End a session of the caller's, and tell that a person has signed out."""
+    await store.end_session(tx, actor.tenant, session, at)
+    if not actor.is_service:
+        origin = whence(actor)
+        await tell_of(tx, actor.tenant, actor.principal, "auth.signed_out", at, origin, new_id, session=session)
 
 
 def _halfway_named(token: str) -> tuple[UUID, UUID, UUID]:

@@ -72,7 +72,7 @@ class Row(Struct, frozen=True, kw_only=True):
     request: UUID | None
 
 
-FAILURES: Final = ("GrantFailed", "operation.failed", "operation.unknown")
+FAILURES: Final = ("GrantFailed", "operation.failed", "operation.unknown", "auth.failed", "security.lockout")
 
 
 async def page(

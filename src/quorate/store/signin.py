@@ -117,6 +117,11 @@ async def account_by_login(tx: Tx, tenant: UUID, login: str, at: datetime) -> Ac
     return None if row is None else _account(row)
 
 
+async def hold(tx: Tx, tenant: UUID, key: UUID) -> None:
+    """Hold an account until the transaction ends, so that what is told of its sign-ins has an order."""
+    await tx.one("SELECT 1 FROM principal WHERE tenant_id = $1 AND id = $2 FOR NO KEY UPDATE", tenant, key)
+
+
 async def credential(tx: Tx, tenant: UUID, key: UUID) -> Credential | None:
     """Read a credential by id."""
     row = await tx.one(

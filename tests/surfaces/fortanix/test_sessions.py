@@ -186,3 +186,25 @@ async def test_a_session_that_u2f_should_complete_is_refused_as_the_vendor_refus
     answer = await story.call(None, "POST", f"{AUTH}/2fa/u2f", json.dumps({}).encode())
 
     assert (answer.status_code, answer.headers["content-type"]) == (400, "text/plain")
+
+
+async def test_the_history_tells_of_people_who_sign_in_and_out_and_not_of_programs(story: Story) -> None:
+    await story.call(None, "POST", AUTH, headers=basic(story.login("ana"), "wrong"))
+    session = await opened(story, basic(story.login("ana"), PASSWORD) | {"User-Agent": "sdkms-cli"})
+    app = await opened(story, {"Authorization": f"Basic {story.api_key('signer')}"})
+    for one in (session, app):
+        assert (await as_session(story, one, "POST", "/sys/v1/session/terminate")).status_code == 204
+
+    async with story.owner.tx([story.tenant]) as tx:
+        rows = await tx.all(
+            "SELECT type, subject_id, actor_id, surface, body->>'userAgent' AS agent FROM event"
+            " WHERE tenant_id = $1 AND subject_kind = 'login' ORDER BY id",
+            story.tenant,
+        )
+    ana = story.ids["ana"]
+    assert [(row["type"], row["subject_id"], row["actor_id"], row["surface"]) for row in rows] == [
+        ("auth.failed", ana, None, "fortanix"),
+        ("auth.signed_in", ana, ana, "fortanix"),
+        ("auth.signed_out", ana, ana, "fortanix"),
+    ]
+    assert rows[1]["agent"] == "sdkms-cli"

@@ -66,7 +66,7 @@ async def show_fido2(http: Http[UseCases]) -> Response:
     token, sent = bearer(http), await body(http, reading.Fido2Given)
 
     shown = SecondFactor(webauthn=sent.as_browsers_say)
-    await http.services.sessions.show_factor(token, shown, address=http.address)
+    await http.services.sessions.show_factor(token, shown, address=http.address, surface="fortanix", agent=http.agent)
 
     return Response(status_code=204)
 

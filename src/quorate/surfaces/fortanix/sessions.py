@@ -111,7 +111,7 @@ async def refresh(http: Http[UseCases]) -> Response:
 
 
 async def terminate(http: Http[UseCases]) -> Response:
-    await http.services.sessions.end(http.actor)
+    await http.services.sessions.end(http.telling_actor)
 
     return Response(status_code=204)
 
@@ -145,7 +145,9 @@ async def _by_header(http: Http[UseCases]) -> Opened:
 
 
 async def _by_password(http: Http[UseCases], login: str, password: str) -> Opened:
-    return await http.services.sessions.by_password(named_tenant(http), login, password, address=http.address)
+    return await http.services.sessions.by_password(
+        named_tenant(http), login, password, address=http.address, surface=SURFACE, agent=http.agent
+    )
 
 
 def _basic(header: str) -> tuple[str, str]:

@@ -1,7 +1,8 @@
 """One HTTP call, as a handler sees it."""
 
+from dataclasses import replace
 from functools import cached_property
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope
@@ -10,6 +11,8 @@ from quorate.app.actor import Actor
 from quorate.surfaces.http.peer import Peers
 
 S = TypeVar("S")
+
+LONGEST_AGENT: Final = 512  # characters
 
 
 class Http(Generic[S]):
@@ -56,6 +59,17 @@ class Http(Generic[S]):
     def address(self) -> str:
         """The caller's address, past trusted proxies."""
         return self._peers.address(self.scope)
+
+    @cached_property
+    def agent(self) -> str | None:
+        """What the caller's program says it is, shortened; None when it says nothing."""
+        said = self.headers.get("user-agent", "")[:LONGEST_AGENT]
+        return "".join(one if one.isprintable() else " " for one in said).strip() or None
+
+    @property
+    def telling_actor(self) -> Actor:
+        """Who calls, with what their program says it is: where that is told of what they do."""
+        return replace(self.actor, how=replace(self.actor.how, agent=self.agent))
 
     @cached_property
     def origin(self) -> str:

@@ -79,7 +79,13 @@ async def login(http: Call) -> Response:
     asked = await body(http, Login)
 
     opened = await http.services.signin.login(
-        tenant, asked.email.strip(), asked.password, address=http.address, remember=asked.remember_me
+        tenant,
+        asked.email.strip(),
+        asked.password,
+        address=http.address,
+        remember=asked.remember_me,
+        surface="native",
+        agent=http.agent,
     )
 
     if isinstance(opened, Halfway):
@@ -101,7 +107,7 @@ async def logout(http: Call) -> Response:
     if how.kind != "session" or how.credential is None:
         raise BadInput.at(None, "only what a login opened can be logged out; keys are revoked")
 
-    await http.services.signin.logout(http.actor.tenant, how.credential)
+    await http.services.signin.logout(http.telling_actor, how.credential)
 
     return said("Logged out")
 

@@ -30,7 +30,12 @@ async def decide(http: Call) -> Response:
 
     try:
         done = await http.services.requests.decide(
-            http.actor, task, asked.decision, asked.words, asked.shown, idempotency=key
+            http.telling_actor if asked.evidence else http.actor,
+            task,
+            asked.decision,
+            asked.words,
+            asked.shown,
+            idempotency=key,
         )
     except OwnRequest:
         raise NoSuchRequest(task) from None  # Nobody is an assignee of their own; (d) 9.

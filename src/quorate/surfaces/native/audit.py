@@ -55,7 +55,7 @@ class EventFilter(HistoryFilter, frozen=True, kw_only=True, rename="camel"):
 
 
 class EventShown(Struct, frozen=True, kw_only=True, rename="camel"):
-    """One thing that happened. Without `userId` time, a policy or the operator did it."""
+    """One thing that happened. Without `userId` time, a policy or the operator did it, or somebody unknown tried."""
 
     id: str
     tenant_id: Id
@@ -65,6 +65,7 @@ class EventShown(Struct, frozen=True, kw_only=True, rename="camel"):
     resource_type: str
     resource_id: Id
     ip_address: str | UnsetType = UNSET
+    user_agent: str | UnsetType = UNSET
     details: dict[str, Any]
     status: Literal["success", "failure"]
     timestamp: Moment
@@ -120,6 +121,7 @@ def _shown(http: Call, one: Occurrence) -> EventShown:
         resource_type=one.resource_type,
         resource_id=str(one.resource),
         ip_address=one.address if one.address is not None else UNSET,
+        user_agent=one.agent if one.agent is not None else UNSET,
         details=one.details,
         status="failure" if one.is_failure else "success",
         timestamp=moment(one.at),

@@ -138,7 +138,12 @@ async def show(http: Call) -> Response:
     asked = await body(http, SecondStepGiven)
 
     opened = await http.services.signin.show_factor(
-        asked.mfa_token, asked.read(), address=http.address, remember=asked.remember_me
+        asked.mfa_token,
+        asked.read(),
+        address=http.address,
+        remember=asked.remember_me,
+        surface="native",
+        agent=http.agent,
     )
 
     return given(tokens_shown(opened))
@@ -159,13 +164,13 @@ async def mine(http: Call) -> Response:
 async def begin_passkey(http: Call) -> Response:
     asked = await body(http, Reauthentication, optional=True)
 
-    return given(_options(await http.services.factors.begin_key(http.actor, asked.password)))
+    return given(_options(await http.services.factors.begin_key(http.telling_actor, asked.password)))
 
 
 async def add_passkey(http: Call) -> Response:
     new = await body(http, NewPasskey)
 
-    made = await http.services.factors.finish_key(http.actor, new.name.strip(), new.credential)
+    made = await http.services.factors.finish_key(http.telling_actor, new.name.strip(), new.credential)
 
     return given(_passkey(made), status=201)
 
@@ -173,7 +178,7 @@ async def add_passkey(http: Call) -> Response:
 async def remove_passkey(http: Call) -> Response:
     asked = await body(http, Reauthentication, optional=True)
 
-    await http.services.factors.remove_key(http.actor, as_id(http.path["id"]), asked.password)
+    await http.services.factors.remove_key(http.telling_actor, as_id(http.path["id"]), asked.password)
 
     return said("Passkey removed")
 
@@ -181,7 +186,7 @@ async def remove_passkey(http: Call) -> Response:
 async def begin_app(http: Call) -> Response:
     asked = await body(http, Reauthentication, optional=True)
 
-    begun = await http.services.factors.begin_app(http.actor, asked.password)
+    begun = await http.services.factors.begin_app(http.telling_actor, asked.password)
 
     return given(AppBegun(begun.secret, begun.uri))
 
@@ -189,7 +194,7 @@ async def begin_app(http: Call) -> Response:
 async def add_app(http: Call) -> Response:
     asked = await body(http, FirstCode)
 
-    codes = await http.services.factors.finish_app(http.actor, asked.code)
+    codes = await http.services.factors.finish_app(http.telling_actor, asked.code)
 
     return given(CodesShown(codes), status=201)
 
@@ -197,13 +202,13 @@ async def add_app(http: Call) -> Response:
 async def remove_app(http: Call) -> Response:
     asked = await body(http, Reauthentication, optional=True)
 
-    await http.services.factors.remove_app(http.actor, asked.password)
+    await http.services.factors.remove_app(http.telling_actor, asked.password)
 
     return said("One-time codes removed")
 
 
 async def remove_all(http: Call) -> Response:
-    await http.services.factors.remove_all(http.actor, as_id(http.path["id"]))
+    await http.services.factors.remove_all(http.telling_actor, as_id(http.path["id"]))
 
     return said("Second factors removed")
 
@@ -211,7 +216,7 @@ async def remove_all(http: Call) -> Response:
 async def renew_codes(http: Call) -> Response:
     asked = await body(http, Reauthentication, optional=True)
 
-    codes = await http.services.factors.renew_codes(http.actor, asked.password)
+    codes = await http.services.factors.renew_codes(http.telling_actor, asked.password)
 
     return given(CodesShown(codes), status=201)
 

@@ -98,8 +98,9 @@ async def read(http: Call) -> Response:
 async def approve(http: Call) -> Response:
     asked, key = await body_and_key(http, Approval, optional=True)
 
+    caller = http.telling_actor if asked.evidence else http.actor
     done = await http.services.requests.override(
-        http.actor, as_id(http.path["id"]), Choice.APPROVE, asked.words, asked.shown, key
+        caller, as_id(http.path["id"]), Choice.APPROVE, asked.words, asked.shown, key
     )
 
     return said("Access request approved", done)
