@@ -699,3 +699,62 @@ async def test_an_apply_waits_for_a_change_of_the_directory_that_is_under_way(de
 
     assert (await applying).lines() == ["~ role r: permissions"]
     assert await desk.rows("SELECT description, permissions FROM role") == [("changed meanwhile", ["audit:read"])]
+
+
+PLAIN = {"name": "Plain", "steps": [STEP]}
+TIMED = {"name": "Timed", "steps": [{**STEP, "onTimeout": "approve"}]}
+GROUPS = [{"name": "Security"}]
+
+
+@pytest.mark.parametrize(
+    ("operation", "where"),
+    [
+        ({"method": "DELETE", "path": "/keys/{id}", "execute": "internal"}, "execute"),
+        ({"method": "DELETE", "path": "/api/v1/{what}/{id}", "execute": "internal"}, "execute"),
+        ({"method": "DELETE", "path": "/api/v1/workflows/{id}", "execute": {"url": "https://x.example/"}}, "execute"),
+        ({"method": "DELETE", "path": "{a}/{b}/{c}/{d}", "execute": {"reply": {"status": 200}}}, "execute"),
+        ({"path": "/x/{id}", "execute": {"url": "https://x.example/{other}"}}, "execute.url"),
+        ({"path": "/x/{id}", "execute": {"url": "https://{id}.example/"}}, "execute.url"),
+        ({"path": "/x/a{id}", "execute": {"reply": {"status": 200}}}, "path"),
+        ({"path": "/x/{id}/{id}", "execute": {"reply": {"status": 200}}}, "path"),
+        ({"path": "/x", "execute": {"url": "https://x.example/", "headers": {"Host": "y"}}}, "execute.headers"),
+        ({"path": "/x", "execute": {"reply": {"status": 200}}, "workflow": "Timed"}, "workflow"),
+    ],
+)
+async def test_an_operation_that_could_never_work_is_refused_where_it_is_written(
+    desk: Desk, operation: dict[str, Any], where: str
+) -> None:
+    operations = [{"method": "POST", "workflow": "Plain", **operation}]
+
+    with pytest.raises(Problems) as raised:
+        await desk.apply(groups=GROUPS, workflows=[PLAIN, TIMED], operations=operations)
+
+    assert [line.split(": ")[1] for line in raised.value.lines()] == [f"tenants[0].operations[0].{where}"]
+
+
+async def test_two_operations_that_match_the_same_calls_are_refused(desk: Desk) -> None:
+    reply = {"reply": {"status": 200}}
+    operations = [
+        {"method": "POST", "path": path, "workflow": "Plain", "execute": reply} for path in ("/x/{a}", "x/{b}")
+    ]
+
+    with pytest.raises(Problems) as raised:
+        await desk.apply(groups=GROUPS, workflows=[PLAIN], operations=operations)
+
+    assert "matches the same calls as POST /x/{a}" in raised.value.lines()[0]
+
+
+async def test_the_headers_of_an_operation_are_sealed_and_saying_them_again_changes_nothing(desk: Desk) -> None:
+    call: dict[str, Any] = {"url": "https://x.example/", "headers": {"Authorization": "Bearer s3cret"}}
+    operation = {"method": "POST", "path": "/x", "workflow": "Plain", "execute": call}
+    wanted: dict[str, Any] = {"groups": GROUPS, "workflows": [PLAIN], "operations": [operation]}
+    await desk.apply(**wanted)
+    [(kept,)] = await desk.rows("SELECT execute::text FROM operation")
+    assert "s3cret" not in kept
+
+    assert (await desk.apply(**wanted)).tenants[0].changes == ()
+    assert (await desk.apply(operations=[{**operation, "execute": {"url": call["url"]}}])).tenants[0].changes == ()
+
+    call["headers"] = {"Authorization": "Bearer other"}
+    [changed] = (await desk.apply(**wanted)).tenants[0].changes
+    assert (changed.kind, changed.details) == ("operation", ("execute",))
