@@ -30,6 +30,7 @@ SPECIMENS = {
                         VALUES ($1, $3, sha256(''), now())""",
     "wrong_try": """INSERT INTO wrong_try (tenant_id, what, subject_id, tries, at)
                     VALUES ($1, 'evidence', $3, 1, now())""",
+    "request_number": "INSERT INTO request_number (tenant_id, next) VALUES ($1, 1)",
     "delegation": """INSERT INTO delegation (tenant_id, id, from_id, to_id, starts_at, ends_at, created_at)
                      VALUES ($1, $2, $3, $4, now(), now() + interval '1 day', now())""",
     "operation": """INSERT INTO operation (tenant_id, id, method, path, workflow_id, execute, created_at, updated_at)

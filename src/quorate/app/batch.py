@@ -268,6 +268,8 @@ class _Working:
         key = Key(order.tenant, id)
         if order.origin.surface:
             command = replace(command, filing=replace(command.filing, surface=order.origin.surface))
+        if order.number is not None and not command.filing.is_review:
+            command = replace(command, filing=replace(command.filing, number=order.number))
         if self._is_service(order):
             command = replace(command, filing=replace(command.filing, filed_with=order.origin.credential))
         request, events = lifecycle.submit(key.tenant, id, command, self._people[key.tenant], at=self._at)

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from quorate.app import batch
 from quorate.app.cedar.ready import Shelf
+from quorate.app.numbers import Numbers
 from quorate.app.orders import Answer, Done, Order, Wait
 from quorate.store import history
 from quorate.store.database import CommitUnknown, Database, NoRoom, Retryable, Unreachable
@@ -44,6 +45,7 @@ class Door:
     def __init__(self, db: Database, clock: batch.Clock, new_id: batch.Ids, *, lanes: int = 2) -> None:
         self._clock, self._new_id, self._db = clock, new_id, db
         self.shelf = Shelf()
+        self._numbers = Numbers(db)
         self._lanes = [_Lane(self._run) for _ in range(lanes)]
 
     async def take(self, order: Order) -> Done:
@@ -54,7 +56,20 @@ class Door:
             Unavailable: nothing has changed, and trying again may help.
         """
         lane = self._lanes[order.tenant.int % len(self._lanes)]
+        if order.is_asking and not lane.is_closed:
+            order = replace(order, number=await self._number(order.tenant))
         return await asyncio.shield(lane.wait_for(order))
+
+    async def _number(self, tenant: UUID) -> int:
+        for tried in range(TRIES):
+            try:
+                return await self._numbers.take(tenant)
+            except NoRoom as error:
+                log.error("the database has no room left: %s", error)
+                break
+            except (Retryable, CommitUnknown):  # Of a block that was taken for nobody nothing is left but a gap.
+                await asyncio.sleep(FIRST_PAUSE.total_seconds() * 2**tried)
+        raise Unavailable
 
     async def close(self) -> None:
         """Let what is in flight end. Orders that come later are refused as unavailable."""
@@ -162,6 +177,10 @@ class _Lane:
         self._line: deque[_Waiting] = deque()
         self._driver: asyncio.Task[None] | None = None
         self._closed = False
+
+    @property
+    def is_closed(self) -> bool:
+        return self._closed
 
     def wait_for(self, order: Order) -> "asyncio.Future[Done]":
         answer: asyncio.Future[Done] = asyncio.get_running_loop().create_future()

@@ -16,6 +16,7 @@ from quorate.app.record import NOWHERE, Origin
 from quorate.app.tenants import Rules
 from quorate.domain import commands as do
 from quorate.domain import refusals as no
+from quorate.domain.approval import together
 from quorate.domain.breakglass import GlassRules, duration_allowed
 from quorate.domain.events import Cause, Duration, Filing, RequestKind, Target
 from quorate.domain.events import Outcome as Ending
@@ -96,8 +97,11 @@ def _access(
     if duplicate is not None:
         raise no.DuplicateRequest(duplicate)
     person, workflow = people.person(actor), planned.workflow
+    approval = together(planned.target.approvals)
+    if approval.justification == "required" and not (asking.justification or "").strip():
+        raise no.BadReference("justification", "is required")
     outcome = _judged(actor, asking, planned, people.person(beneficiary), at, origin)
-    duration = _duration(asking.duration, outcome, usual_s if asking.terms.must_end else None)
+    duration = _duration(asking.duration, approval.valid_for, outcome, usual_s if asking.terms.must_end else None)
     settled = _settled(outcome, workflow)
     if planned.route is None and settled is None:
         raise no.NoWorkflow(asking.type)
@@ -114,7 +118,7 @@ def _access(
         target_has_permissions=planned.target.has_permissions,
         justification=asking.justification,
         duration=duration,
-        time_to_decide_s=outcome.approval_timeout_seconds if outcome and settled is None else None,
+        time_to_decide_s=_time_to_decide_s(outcome, approval.time_to_approve) if settled is None else None,
         duplicate_key=duplicate_key(replace(asking, target=str(planned.target.id)), actor),
         subject={"userId": str(actor), "reason": asking.justification},
         metadata=asking.metadata,
@@ -128,7 +132,9 @@ def _access(
 def _filed(planned: Planned, found: TargetRow) -> Target:
     if planned.kind != "resource":
         return Target(planned.kind, str(found.id), found.name)
-    return Target(planned.kind, str(found.id), found.name, found.type, found.external_id)
+    return Target(
+        planned.kind, str(found.id), found.name, found.type, found.external_id, found.within, found.within_name
+    )
 
 
 def _judged(
@@ -150,17 +156,32 @@ def _judged(
     return None if leaves_it else outcome
 
 
-def _duration(asked: Duration | None, outcome: Outcome | None, usual_s: int | None) -> Duration | None:
-    """Say how long the access shall last: as asked, else as the policies that permit it say, else as usual."""
-    if outcome is None or not outcome.is_permitted:
-        return asked or (lasting(usual_s) if usual_s else None)
-    most_s = outcome.max_duration_seconds
-    if asked is None:
-        usual_s = outcome.default_duration_seconds or usual_s or most_s
-        return lasting(min(usual_s, most_s or usual_s)) if usual_s else None
-    if most_s is not None and span(asked).total_seconds() > most_s:
-        raise no.DurationTooLong(most_s)
-    return asked
+def _duration(
+    asked: Duration | None, valid_for: Duration | None, outcome: Outcome | None, usual_s: int | None
+) -> Duration | None:
+    """Say how long the access shall last: as asked, else as is said of the thing, else as the policies that permit it
+    say, else as usual.
+    """
+    permitted = outcome if outcome is not None and outcome.is_permitted else None
+    limits = [permitted.max_duration_seconds if permitted else None, _seconds(valid_for)]
+    most_s = min((limit for limit in limits if limit is not None), default=None)
+    if asked is not None:
+        if most_s is not None and span(asked).total_seconds() > most_s:
+            raise no.DurationTooLong(most_s)
+        return asked
+    if valid_for is not None and _seconds(valid_for) == most_s:
+        return valid_for
+    usual_s = (permitted.default_duration_seconds if permitted else None) or usual_s or most_s
+    return lasting(min(usual_s, most_s or usual_s)) if usual_s else None
+
+
+def _time_to_decide_s(outcome: Outcome | None, time_to_approve: Duration | None) -> int | None:
+    limits = [outcome.approval_timeout_seconds if outcome else None, _seconds(time_to_approve)]
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
+def _seconds(duration: Duration | None) -> int | None:
+    return None if duration is None else int(span(duration).total_seconds())
 
 
 def _settled(outcome: Outcome | None, workflow: Workflow | None) -> do.Settled | None:

@@ -27,7 +27,7 @@ class Order(Struct, frozen=True):
 
     What it is about is named by `request` or by `task`; a task of a decision stands for its step. An asking makes a
     new request, whose id `request` may give. `what` None: only look what time has done. `kinds`: a request of
-    another kind is as good as none.
+    another kind is as good as none. `number`: what the request that an asking makes is counted as.
     """
 
     id: UUID
@@ -39,6 +39,7 @@ class Order(Struct, frozen=True):
     origin: Origin = NOWHERE
     idempotency: Idempotency | None = None
     kinds: Collection[RequestKind] | None = None
+    number: int | None = None
 
     @property
     def replay_key(self) -> ReplayKey | None:

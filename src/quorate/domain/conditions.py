@@ -33,7 +33,11 @@ class Of(Struct, frozen=True):
 
 
 class Field(enum.StrEnum):
-    """What there is to compare. `STATUS` is the one shown now; of `DECIDED_AT` there are as many as decisions."""
+    """What there is to compare. `STATUS` is the one shown now; of `DECIDED_AT` there are as many as decisions.
+
+    `TARGET_WITHIN`: what the resource it stands under goes by; `TARGET_PATH`: that and what it goes by itself, with a
+    slash between. `ACCESS`: what became of the access that was given: active, expired or revoked.
+    """
 
     ID = "id"
     KIND = "kind"
@@ -46,6 +50,14 @@ class Field(enum.StrEnum):
     TARGET_TYPE = "target_type"
     TARGET_ID = "target_id"
     TARGET_NAME = "target_name"
+    TARGET_OWN_TYPE = "target_own_type"
+    TARGET_WITHIN = "target_within"
+    TARGET_WITHIN_NAME = "target_within_name"
+    TARGET_PATH = "target_path"
+    REQUESTER_LOGIN = "requester_login"
+    JUSTIFICATION = "justification"
+    TRACKING = "tracking"
+    ACCESS = "access"
     CREATED_AT = "created_at"
     UPDATED_AT = "updated_at"
     DUE_AT = "due_at"

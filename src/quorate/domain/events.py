@@ -55,7 +55,8 @@ class RequestKind(enum.StrEnum):
 class Target(Struct, frozen=True, omit_defaults=True):
     """What is asked for: a role, a group or a resource, by id, with its name as it was.
 
-    Of a resource also its own type, and what it goes by outside.
+    Of a resource also its own type, what it goes by outside, and what the resource it stands under goes by and is
+    called.
     """
 
     type: str
@@ -63,6 +64,8 @@ class Target(Struct, frozen=True, omit_defaults=True):
     name: str
     own_type: str | None = None
     external_id: str | None = None
+    within: str | None = None
+    within_name: str | None = None
 
 
 class Duration(Struct, frozen=True):
@@ -80,6 +83,7 @@ class Filing(Struct, frozen=True, omit_defaults=True):
     which of its credentials.
     `subject`, `metadata` and `details` are the caller's own, kept and shown as given. `operation`: what is asked by a
     request of that kind.
+    `number` counts the requests of a tenant, with gaps.
     """
 
     kind: RequestKind
@@ -105,6 +109,12 @@ class Filing(Struct, frozen=True, omit_defaults=True):
     details: dict[str, Any] = {}
     surface: str | None = None
     operation: Operation | None = None
+    number: int | None = None
+
+    @property
+    def tracking(self) -> str | None:
+        """What people call the request by, for instance `REQ-12`."""
+        return None if self.number is None else f"REQ-{self.number}"
 
 
 class Submitted(Struct, frozen=True, tag=True, omit_defaults=True):

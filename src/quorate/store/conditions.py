@@ -32,6 +32,15 @@ _TEXTS = {
     Field.TARGET_TYPE: "r.target_type",
     Field.TARGET_ID: "r.target_id",
     Field.TARGET_NAME: "r.filing #>> '{target,name}'",
+    Field.TARGET_OWN_TYPE: "r.filing #>> '{target,own_type}'",
+    Field.TARGET_WITHIN: "r.filing #>> '{target,within}'",
+    Field.TARGET_WITHIN_NAME: "r.filing #>> '{target,within_name}'",
+    Field.TARGET_PATH: """concat_ws('/', r.filing #>> '{target,within}',
+                                    coalesce(r.filing #>> '{target,external_id}', r.target_id))""",
+    Field.REQUESTER_LOGIN: """(SELECT coalesce(p.login, p.name) FROM principal p
+                                WHERE p.tenant_id = r.tenant_id AND p.id = r.requester_id)""",
+    Field.JUSTIFICATION: "r.filing ->> 'justification'",
+    Field.TRACKING: "'REQ-' || (r.filing ->> 'number')",
 }
 _DECIDED_AT = "SELECT (made #>> '{}')::timestamptz FROM jsonb_path_query(r.progress, '$.walk[*].decisions[*].at') made"
 
@@ -45,7 +54,22 @@ def text_of(field: Field, bound: Bound) -> str:
     """Give a field as it is compared and sorted."""
     if field.is_moment:
         return _moment(field, bound)
-    return shown_status(bound) if field is Field.STATUS else _TEXTS[field]
+    match field:
+        case Field.STATUS:
+            return shown_status(bound)
+        case Field.ACCESS:
+            return _access(bound)
+        case _:
+            return _TEXTS[field]
+
+
+def _access(bound: Bound) -> str:
+    """Give what has become by now of the access that was given."""
+    return f"""
+        (SELECT CASE WHEN g.revoked_at <= {bound.moment()} THEN 'revoked'
+                     WHEN g.ends_at <= {bound.moment()} THEN 'expired' ELSE 'active' END
+           FROM access_grant g WHERE g.tenant_id = r.tenant_id AND g.request_id = r.id)
+    """
 
 
 def sort_key(field: Field, bound: Bound) -> str:

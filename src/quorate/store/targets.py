@@ -9,6 +9,7 @@ import msgspec
 from asyncpg import Record
 from msgspec import Struct
 
+from quorate.domain.approval import Approval
 from quorate.domain.routing import Candidate
 from quorate.domain.workflows import Leaf, Status, Step, Workflow
 from quorate.store.requests import Key
@@ -20,13 +21,16 @@ WORKFLOW_COLUMNS = (
 )
 
 _steps_of = msgspec.json.Decoder(tuple[Step, ...])
+_approvals_of = msgspec.json.Decoder(tuple[Approval | None, ...])
 _leaves_of = msgspec.json.Decoder(tuple[Leaf, ...])
 
 
 class TargetRow(Struct, frozen=True):
     """A role, group or resource. `type` is a resource's own type, else the same as what was asked by.
 
-    `is_registered`: the directory has a row of it.
+    `is_registered`: the directory has a row of it. `within` and `within_name`: what the resource it stands under goes
+    by, and is called. `approvals`: what was said about approvals of it, and of all that it stands under, the nearest
+    first.
     """
 
     id: UUID
@@ -36,6 +40,9 @@ class TargetRow(Struct, frozen=True):
     workflow: UUID | None
     external_id: str | None = None
     is_registered: bool = True
+    within: str | None = None
+    within_name: str | None = None
+    approvals: tuple[Approval, ...] = ()
 
 
 AMBIGUOUS: Final = UUID(int=0)
@@ -52,28 +59,33 @@ async def targets(tx: Tx, wanted: Collection[tuple[UUID, str, UUID]]) -> dict[tu
         WITH RECURSIVE wanted AS (
             SELECT DISTINCT * FROM unnest($2::uuid[], $3::text[], $4::uuid[]) AS w (tenant_id, type, id)
         ), line AS (
-            SELECT r.tenant_id, r.id AS of, r.parent_id, r.workflow_id, 0 AS distance
+            SELECT r.tenant_id, r.id AS of, r.parent_id, r.workflow_id, r.approval, 0 AS distance
               FROM resource r JOIN wanted w ON r.tenant_id = w.tenant_id AND r.id = w.id AND w.type = 'resource'
              WHERE r.tenant_id = ANY ($1) AND r.deleted_at IS NULL
             UNION ALL
-            SELECT l.tenant_id, l.of, p.parent_id, p.workflow_id, l.distance + 1
+            SELECT l.tenant_id, l.of, p.parent_id, p.workflow_id, p.approval, l.distance + 1
               FROM line l JOIN resource p ON p.tenant_id = l.tenant_id AND p.id = l.parent_id
-             WHERE l.workflow_id IS NULL AND l.distance < 20 AND p.tenant_id = ANY ($1)
+             WHERE l.distance < 20 AND p.tenant_id = ANY ($1)
         )
         SELECT w.tenant_id, w.type AS asked, r.id, r.name, 'role' AS type, r.permissions <> '{}' AS has_permissions,
-               r.workflow_id, NULL::text AS external_id
+               r.workflow_id, NULL::text AS external_id, NULL::text AS within, NULL::text AS within_name,
+               jsonb_build_array(r.approval) AS approvals
           FROM wanted w JOIN role r ON r.tenant_id = w.tenant_id AND r.id = w.id
          WHERE w.type = 'role' AND r.tenant_id = ANY ($1) AND r.deleted_at IS NULL
         UNION ALL
-        SELECT w.tenant_id, w.type, g.id, g.name, 'group', false, g.workflow_id, NULL
+        SELECT w.tenant_id, w.type, g.id, g.name, 'group', false, g.workflow_id, NULL, NULL, NULL,
+               jsonb_build_array(g.approval)
           FROM wanted w JOIN user_group g ON g.tenant_id = w.tenant_id AND g.id = w.id
          WHERE w.type = 'group' AND g.tenant_id = ANY ($1) AND g.deleted_at IS NULL
         UNION ALL
         SELECT w.tenant_id, w.type, r.id, r.name, r.type, false,
                (SELECT l.workflow_id FROM line l
                  WHERE l.tenant_id = r.tenant_id AND l.of = r.id AND l.workflow_id IS NOT NULL
-                 ORDER BY l.distance LIMIT 1), r.external_id
+                 ORDER BY l.distance LIMIT 1), r.external_id, coalesce(p.external_id, p.id::text), p.name,
+               (SELECT jsonb_agg(l.approval ORDER BY l.distance) FROM line l
+                 WHERE l.tenant_id = r.tenant_id AND l.of = r.id)
           FROM wanted w JOIN resource r ON r.tenant_id = w.tenant_id AND r.id = w.id
+          LEFT JOIN resource p ON p.tenant_id = r.tenant_id AND p.id = r.parent_id
          WHERE w.type = 'resource' AND r.tenant_id = ANY ($1) AND r.deleted_at IS NULL
         """,
         list(tx.tenants),
@@ -83,7 +95,15 @@ async def targets(tx: Tx, wanted: Collection[tuple[UUID, str, UUID]]) -> dict[tu
     )
     return {
         (row["tenant_id"], row["asked"], row["id"]): TargetRow(
-            row["id"], row["name"], row["type"], row["has_permissions"], row["workflow_id"], row["external_id"]
+            row["id"],
+            row["name"],
+            row["type"],
+            row["has_permissions"],
+            row["workflow_id"],
+            row["external_id"],
+            within=row["within"],
+            within_name=row["within_name"],
+            approvals=tuple(said for said in _approvals_of.decode(row["approvals"]) if said is not None),
         )
         for row in rows
     }

@@ -13,7 +13,6 @@ from quorate.domain.permissions import KNOWN
 
 Field = Callable[[Reader, object, str], Any]
 
-UNITS_S: Final[Mapping[str, int]] = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86400}
 YEAR_S: Final = 366 * 86400
 
 
@@ -216,15 +215,15 @@ def leaves(reader: Reader, value: object, path: str) -> object:
     return value
 
 
-def span(*units: str) -> Field:
-    """A duration such as `{value: 5, unit: days}`."""
+def span(**units: int) -> Field:
+    """A duration such as `{value: 5, unit: days}`; of each unit at most so many."""
     fields = {"value": whole(1, YEAR_S), "unit": word(*units)}
 
     def read(reader: Reader, value: object, path: str) -> dict[str, Any]:
         before = len(reader.problems)
         found = read_table(reader, value, path, fields, ("value", "unit"))
-        if len(reader.problems) == before and found["value"] * UNITS_S[found["unit"]] > 10 * YEAR_S:
-            reader.wrong(f"{path}.value", "must be at most ten years")
+        if len(reader.problems) == before and found["value"] > units[found["unit"]]:
+            reader.wrong(f"{path}.value", f"must be at most {units[found['unit']]} {found['unit']}")
         return found
 
     return read

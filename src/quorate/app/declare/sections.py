@@ -74,8 +74,8 @@ def _execute(reader: Reader, value: object, path: str) -> Any:
 _APPROVAL = table(
     {
         "workflow": name,
-        "validFor": span("minutes", "hours", "days"),
-        "timeToApprove": span("minutes", "hours", "days"),
+        "validFor": span(minutes=43_200, hours=8_760, days=365),  # Source: Britive contract §5, row 12.
+        "timeToApprove": span(minutes=43_200, hours=720, days=30),
         "justification": word("required", "optional"),
     }
 )
@@ -217,7 +217,7 @@ SECTIONS: Final[Mapping[str, Section]] = {
             "resourceType": word("role", "group", "resource"),
             "resource": name,
             "justification": text,
-            "duration": span("minutes", "hours", "days"),
+            "duration": span(minutes=5_256_000, hours=87_600, days=3_650),
             "title": name,
             "description": text,
             "type": name,
