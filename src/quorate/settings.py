@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 PREFIX = "QUORATE_"
-SURFACES = ("native", "jitsudo", "sailpoint", "fortanix")  # Every face there is; `wiring` builds them.
+SURFACES = ("native", "jitsudo", "britive", "sailpoint", "fortanix")  # Every face there is; `wiring` builds them.
 
 
 class BadSetting(Exception):

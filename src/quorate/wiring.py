@@ -27,6 +27,7 @@ from quorate.app.keyring import Keyring
 from quorate.app.limits import Attempts
 from quorate.app.listing import Listing
 from quorate.app.me import me
+from quorate.app.offers import Offers
 from quorate.app.operations.executing import Executing, Perform
 from quorate.app.operations.use import Operations
 from quorate.app.outgoing import Outgoing
@@ -47,6 +48,7 @@ from quorate.app.webhooks import Webhooks
 from quorate.app.workflows import Workflows
 from quorate.settings import Settings
 from quorate.store.database import Database
+from quorate.surfaces.britive import routes as britive
 from quorate.surfaces.documents import api as documents
 from quorate.surfaces.fortanix import routes as fortanix
 from quorate.surfaces.http import oauth
@@ -73,6 +75,7 @@ SURFACES: Final[Mapping[str, Callable[[UseCases], Surface[Any]]]] = {
     "native": native.surface,
     "jitsudo": jitsudo.surface,
     "sailpoint": sailpoint.surface,
+    "britive": britive.surface,
     "fortanix": fortanix.surface,
 }
 """Every face there is, by the name it goes by in the settings and at `/openapi/<name>.json`."""
@@ -210,6 +213,7 @@ class _Built:
             roles=Roles(desk),
             groups=Groups(desk),
             resources=Resources(desk),
+            offers=Offers(db),
             keys=Keyring(desk),
             delegations=Delegations(desk),
             audit=Audit(desk),

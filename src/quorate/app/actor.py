@@ -53,9 +53,11 @@ class Actor:
 
 @dataclass(eq=False)
 class NotSignedIn(Refusal):
-    """No credential, or none that counts: unknown, expired, revoked, or its owner may not act."""
+    """No credential, or none that counts. `why`, told to whoever holds it: unknown (or its owner may not act), expired
+    or revoked."""
 
     code = "not_signed_in"
+    why: str = "unknown"
 
 
 @dataclass(eq=False)

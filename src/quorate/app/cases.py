@@ -17,6 +17,7 @@ from quorate.app.grants import Grants
 from quorate.app.keyring import Keyring
 from quorate.app.listing import Listing
 from quorate.app.me import Me
+from quorate.app.offers import Offers
 from quorate.app.operations.use import Operations
 from quorate.app.panel import Panels
 from quorate.app.people import Users
@@ -53,6 +54,7 @@ class UseCases:
     roles: Roles
     groups: Groups
     resources: Resources
+    offers: Offers
     keys: Keyring
     delegations: Delegations
     audit: Audit

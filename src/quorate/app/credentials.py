@@ -74,7 +74,7 @@ class Credentials:
         if known is None or self._is_stale(known):
             known = await self._look_up(find, digest)
         if known.expires_at is not None and known.expires_at <= self._clock():
-            raise NotSignedIn
+            raise NotSignedIn("expired")
         account = known.account
         return Actor(
             account.tenant,
@@ -175,10 +175,10 @@ class Credentials:
         found = [key for key in await store.credentials_by_hash(self._db, digest) if key.kind == "key"]
         live = [key for key in found if key.revoked_at is None]
         if len(live) != 1:
-            raise NotSignedIn
+            raise NotSignedIn("revoked" if found and not live else "unknown")
         key, at = live[0], self._clock()
         if key.expires_at is not None and key.expires_at <= at:
-            raise NotSignedIn
+            raise NotSignedIn("expired")
         async with self._db.tx({key.tenant}) as tx:
             account = await store.account(tx, key.tenant, key.principal, at)
             await store.used(tx, key.tenant, key.id, at)

@@ -132,6 +132,25 @@ class Verifier:
             return Proof(stamp)
         return Proof(stamp, shown.credential, shown.count, signed)
 
+    async def demand_code(self, actor: Actor, code: str) -> None:
+        """Have somebody show a code of their app, for no decision: it is used up. Raises: TooOften; LockedOut;
+        EvidenceWrong."""
+        self._attempts.take("evidence", str(actor.principal), actor.how.address)
+        at, evidence = self._clock(), Evidence(totp=code)
+        async with self._db.tx({actor.tenant}) as tx:
+            locked = await lockout.remaining(tx, actor.tenant, "evidence", actor.principal, at)
+            if locked is not None:
+                raise locked
+            factors = await factors_of(tx, self._seal, actor.tenant, actor.principal)
+            try:
+                shown = check_factor(evidence, factors, None, at)
+                right = await stored_factors.advance(tx, actor.tenant, shown.credential, shown.count, at)
+            except Wrong:
+                right = False
+        await self._count(actor, right=right)
+        if not right:
+            raise no.EvidenceWrong(password=False, factor="totp")
+
     async def demand_password(self, actor: Actor, password: str | None) -> None:
         """Let only the person themselves go on, where they have a password: not whoever found their session.
 

@@ -89,6 +89,10 @@ class Factors(Struct, frozen=True):
     verifier: Verifier
     seal: Sealer
 
+    async def show_code(self, actor: Actor, code: str) -> None:
+        """Show a code of one's app for no decision. Raises: TooOften; LockedOut; EvidenceWrong."""
+        await self.verifier.demand_code(actor, code)
+
     async def mine(self, actor: Actor) -> Mine:
         """Read what the caller has registered."""
         async with self.desk.look(actor) as look:

@@ -12,6 +12,7 @@ from quorate.domain.breakglass import AWS_TYPES, GlassRules
 from quorate.domain.messages import Subscription
 from quorate.domain.operations import EXPIRY_S
 from quorate.domain.workflows import Leaf
+from quorate.store import signin
 from quorate.store.database import Database
 from quorate.store.tx import Tx
 
@@ -61,6 +62,11 @@ class Tenants:
 
     def __init__(self, db: Database) -> None:
         self._db = db
+
+    async def slug(self, tenant: UUID) -> str | None:
+        """Read the tenant's short name; None when there is no such tenant."""
+        async with self._db.tx([tenant]) as tx:
+            return await signin.slug(tx, tenant)
 
     async def naming(self, tenant: UUID) -> Naming:
         """Read how the tenant names resources."""

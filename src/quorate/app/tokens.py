@@ -139,7 +139,7 @@ class Tokens:
         except (jwt.InvalidTokenError, ValueError, TypeError, OverflowError):  # msgspec's are ValueErrors.
             raise NotSignedIn from None
         if found.expires_at <= self._clock():
-            raise NotSignedIn
+            raise NotSignedIn("expired")
         return found
 
     def jwks(self) -> dict[str, Any]:

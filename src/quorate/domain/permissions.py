@@ -18,6 +18,7 @@ WORKFLOW_WRITE: Final = "workflow:write"
 
 KNOWN: Final[frozenset[str]] = frozenset(
     {
+        ACT_FOR,
         ADMIN,
         AUDIT_READ,
         DIRECTORY_READ,
@@ -29,7 +30,6 @@ KNOWN: Final[frozenset[str]] = frozenset(
         WEBHOOK_WRITE,
         WORKFLOW_READ,
         WORKFLOW_WRITE,
-        ACT_FOR,
         "policy:write",
     }
 )

@@ -90,6 +90,7 @@ class Surface(Generic[S]):
         words: puts problems and refusals into the surface's words.
         sign_in: makes the actor of a call, or raises `NotSignedIn` and its kin.
         security: the spellings of a credential it takes, as OpenAPI names and describes them.
+        slashed: whether a closing slash makes no difference.
     """
 
     def __init__(
@@ -105,6 +106,7 @@ class Surface(Generic[S]):
         title: str = "",
         error: Any = None,
         security: Mapping[str, Mapping[str, str]] = BEARER,
+        slashed: bool = False,
     ) -> None:
         self.name = name
         self.routes = tuple(routes)
@@ -115,6 +117,7 @@ class Surface(Generic[S]):
         self.security = security
         self.words = words
         self._services = services
+        self._slashed = slashed
         self._sign_in = sign_in
         self._paths: Paths[dict[str, tuple[Route[S], tuple[str, ...]]]] = Paths()
         for route in self.routes:
@@ -163,7 +166,7 @@ class Surface(Generic[S]):
         request_id: str,
         actor: Actor | None,
     ) -> Response:
-        found = self._paths.find(path)
+        found = self._paths.find(path[:-1] if self._slashed and path[-1] == "" else path)
         if found is None:
             raise NoSuchPath
         methods, values = found

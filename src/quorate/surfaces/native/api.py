@@ -46,6 +46,7 @@ def surface(services: Services) -> Surface[Services]:
         words=words,
         sign_in=_sign_in,
         base="/api/v1",
+        prefixes=("/api/v1", "/api/v1/approvals/pending$", "/api/v1/approvals/pending/$"),
         title="Quorate: workflows, access requests and approvals",
         error=ErrorShown,
     )

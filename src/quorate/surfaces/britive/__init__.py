@@ -1,0 +1,1 @@
+"""The approvals of Britive, as its pages and its Python SDK know them."""

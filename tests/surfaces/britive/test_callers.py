@@ -1,0 +1,176 @@
+"""Who calls, what lives where, and what is answered to a wrong call. Source: Britive contract §1, §2, §5."""
+
+import base64
+from uuid import uuid4
+
+import pytest
+
+from quorate.app.verify.totp import code, period_of
+from tests.app.directory import PASSWORD
+from tests.surfaces.britive.story import V1, Brit, asking, error
+from tests.surfaces.native.story import error as native_error
+
+
+async def test_a_credential_is_taken_under_three_schemes_and_no_other(brit: Brit) -> None:
+    for scheme in ("TOKEN", "Bearer", "WorkloadToken", "token", "BEARER", "workloadtoken"):
+        assert (await brit.call("rhea", "GET", "/features", scheme=scheme)).status_code == 200
+    for scheme in ("Basic", "ApiKey", ""):
+        assert error(await brit.call("rhea", "GET", "/features", scheme=scheme)) == (401, "AU-0018")
+    for header in (b"", b"TOKEN", b"TOKEN ", b"TOKEN x", b"Bearer \xe9", b"TOKEN " + b"x" * 9000):
+        answer = await brit.story.callers[""].get("/api/features", headers=[(b"Authorization", header)])
+        assert error(answer) == (401, "AU-0018"), header
+    assert error(await brit.call(None, "GET", "/features")) == (401, "AU-0018")
+    two = await brit.story.callers[""].get(
+        "/api/features", headers=[("Authorization", f"TOKEN {brit.story.keys['rhea']}")] * 2
+    )
+    assert error(two) == (401, "AU-0018")
+
+
+@pytest.mark.parametrize("header", ["Host", "X-Forwarded-Host"])
+async def test_a_sub_domain_may_only_agree_with_the_credential(brit: Brit, header: str) -> None:
+    slug = f"t-{brit.story.tenant}"
+    for host, status in (
+        (f"{slug}.britive-app.com", 200),
+        (f"{slug}.lab-britive-app.com:443", 200),
+        (f"{slug.upper()}.BRITIVE-APP.COM", 200),
+        ("quorate.internal", 200),
+        ("britive-app.com", 200),
+        ("other.britive-app.com", 401),
+        ("other.lab-britive-app.com", 401),
+        (f"t-{brit.story.elsewhere}.britive-app.com", 401),
+    ):
+        answer = await brit.call("rhea", "GET", "/features", headers={header: host})
+        assert answer.status_code == status, host
+        if status == 401:
+            assert error(answer) == (401, "AU-0014")
+
+
+@pytest.mark.parametrize("who", ["rhea", "ada", "bot", "olu"])
+async def test_nobody_calls_for_somebody_else(brit: Brit, who: str) -> None:
+    answer = await brit.call(who, "GET", f"{V1}?requestType=myRequests", headers={"X-On-Behalf-Of": "ana@acme.example"})
+
+    assert error(answer) == (403, "PE-0002")
+
+
+async def test_anybody_may_ask_whether_we_are_there(brit: Brit) -> None:
+    for method in ("GET", "HEAD"):
+        assert (await brit.call(None, method, "/health")).status_code == 200
+
+
+async def test_features_are_a_list_of_names(brit: Brit) -> None:
+    found = await brit.get("rhea", "/features")
+
+    assert all(set(one) == {"name", "enabled"} for one in found)
+    assert {"name": "approvals", "enabled": True} in found
+
+
+async def test_callers_learn_who_they_are(brit: Brit) -> None:
+    for who, name, kind in (("rhea", "rhea@acme.example", "User"), ("bot", "bot", "ServiceIdentity")):
+        said = (await brit.call(who, "POST", "/auth/validate")).json()["authenticationResult"]
+        assert said["userId"] == str(brit.ids[who])
+        assert (said["username"], said["type"], said["tenant"]) == (name, kind, f"t-{brit.story.tenant}")
+
+
+async def test_what_there_is_to_ask_for(brit: Brit) -> None:
+    named = {"appName": "Shop", "profileName": "Clerk"}
+    await brit.thing("environment", "Production", None, await brit.thing("profile", "x", None, attributes=named))
+    production = {"environmentId": "prod", "environmentName": "Production"}
+    testing = {"environmentId": "test", "environmentName": "Testing"}
+
+    apps = await brit.get("rhea", "/access")
+
+    assert [one["appName"] for one in apps] == ["Billing", "Ops", "Shop"]
+    assert apps[0]["profiles"] == [
+        {"profileId": "admin", "profileName": "Admin", "environments": [production, testing]}
+    ]
+    [clerk] = apps[2]["profiles"]
+    assert clerk["profileName"] == "Clerk"
+    plain = f"/access/{clerk['profileId']}/environments/{clerk['environments'][0]['environmentId']}/approvalRequest"
+    assert (await brit.call("rhea", "POST", plain, {"justification": "x"})).status_code == 200
+    assert await brit.get("rhea", "/resource-manager/my-resources") == [
+        {"profileId": "root", "profileName": "Root", "resourceId": "server-1", "resourceName": "Server 1"}
+    ]
+    assert await brit.get("olu", "/access") == []
+    assert await brit.get("olu", "/resource-manager/my-resources") == []
+
+
+async def test_every_path_is_there_with_and_without_a_closing_slash(brit: Brit) -> None:
+    made = await brit.ask()
+    id = made["requestId"]
+    for method, path, status in (
+        ("GET", f"{V1}{{}}?requestType=myRequests", 200),
+        ("GET", f"{V1}/{id}{{}}", 200),
+        ("GET", f"{V1}/{id}/requestType=myRequests{{}}", 200),
+        ("PATCH", f"{V1}/{id}{{}}?approveRequest=yes", 403),
+        ("POST", f"{V1}/revoke{{}}", 400),
+        ("POST", f"{asking('admin/prod')}{{}}", 400),
+        ("POST", f"{asking('root/server-9')}{{}}", 404),
+        ("GET", "/access{}", 200),
+        ("GET", "/resource-manager/my-resources{}", 200),
+        ("POST", "/auth/validate{}", 200),
+        ("POST", "/step-up/authenticate/TOTP{}", 400),
+        ("GET", "/health{}", 200),
+        ("GET", "/features{}", 200),
+        ("DELETE", f"{V1}/consumer/papservice/resource{{}}?resourceId=admin/test", 404),
+    ):
+        for slash in ("", "/"):
+            answer = await brit.call("rhea", method, path.format(slash))
+            assert answer.status_code == status, (method, path, slash, answer.text)
+    for slash in ("", "/"):
+        made = await brit.ask(thing="admin/test")
+        path = f"{V1}/{made['requestId']}" if slash else f"{V1}/consumer/papservice/resource"
+        query = "" if slash else "?resourceId=admin/test"
+        assert (await brit.call("rhea", "DELETE", f"{path}{slash}{query}")).status_code == 204
+
+
+async def test_what_is_not_there_is_said_by_whom_the_path_belongs_to(brit: Brit) -> None:
+    id = uuid4()
+    for path in ("/", "/nothing", "/v2/approvals", "/access/x", "/v1/approvals/consumer/x", "/v1/approvals/revoke/x"):
+        assert error(await brit.call("rhea", "GET", path)) == (404, "AP-0001"), path
+    for path in ("/v1/nothing", f"/v1/approvals/{id}/nothing", "/v1/approvals/pending/nothing"):
+        assert native_error(await brit.call("rhea", "GET", path)) == (404, "RESOURCE_NOT_FOUND"), path
+    for path in ("/v1/approvals/pending", f"/v1/approvals/{id}/decide"):
+        method = "GET" if path.endswith("pending") else "POST"
+        answer = await brit.call("rhea", method, path, {}, scheme="Bearer")
+        assert "success" in answer.json(), path
+        assert native_error(await brit.call("rhea", "PUT", path)) == (405, "METHOD_NOT_ALLOWED")
+    for path in ("/v1/approvals", f"/v1/approvals/{id}", "/access"):
+        answer = await brit.call("rhea", "PUT", path)
+        assert error(answer) == (405, "AP-0005"), path
+        assert "GET" in answer.headers["allow"]
+
+
+async def test_a_body_that_does_not_fit_is_bad_input(brit: Brit) -> None:
+    made = await brit.ask()
+    nul = b'{"approverComment": "\\u0000"}'
+    for body in (b"{", b"[]", b"7", b'{"approverComment": 7}', b"\xff", b'{"a":' * 70, nul, b" " * 1_000_001):
+        assert error(await brit.decide("ana", made["requestId"], body=body)) == (400, "E1003"), body[:20]
+
+
+async def test_a_one_time_code_is_checked_once_and_stands_for_no_evidence(brit: Brit) -> None:
+    begun = await brit.story.post("ana", "/users/me/totp/begin", {"password": PASSWORD})
+    secret = base64.b32decode(begun["secret"] + "=" * (-len(begun["secret"]) % 8))
+    first = code(secret, period_of(brit.clock()))
+    await brit.story.post("ana", "/users/me/totp", {"code": first}, 201)
+    brit.clock.passes(minutes=1)
+    path, right = "/step-up/authenticate/TOTP", code(secret, period_of(brit.clock()))
+    wrong = str((int(right) + 1) % 10**6).zfill(6)
+
+    async def shown(who: str, otp: str) -> str:
+        answer = await brit.call(who, "POST", path, {"otp": otp})
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["result"])
+
+    assert await shown("ana", wrong) == "FAILED"
+    assert await shown("ana", right) == "SUCCEEDED"
+    assert await shown("ana", right) == "FAILED"  # It has been used.
+    assert await shown("rhea", right) == "FAILED"  # She has no app.
+    assert await shown("olu", right) == "FAILED"
+    for factor in ("WEB_AUTHN", "SMS"):
+        answer = await brit.call("ana", "POST", f"/step-up/authenticate/{factor}", {"otp": right})
+        assert error(answer) == (400, "E1003")
+    for body in ({}, {"otp": 7}, {"otp": "x" * 65}):
+        assert error(await brit.call("ana", "POST", path, body)) == (400, "E1003")
+    for _ in range(4):
+        assert await shown("ana", wrong) == "FAILED"
+    assert error(await brit.call("ana", "POST", path, {"otp": wrong})) == (401, "AU-0021")
