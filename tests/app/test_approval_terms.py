@@ -89,6 +89,18 @@ async def test_a_reason_is_wanted_where_that_is_said(acme: Company, reason: str 
     await acme.ask(asking=asking(thing))
 
 
+async def test_it_holds_for_roles_too(acme: Company) -> None:
+    async with acme.db.tx([acme.tenant]) as tx:
+        said = msgspec.json.encode({"validFor": minutes(7), "justification": "required"})
+        await tx.run("UPDATE role SET approval = $2 WHERE id = $1", acme.auditors, said)
+
+    done = await acme.ask()
+
+    assert done.request.filing.duration == Duration(7, "minutes")
+    with pytest.raises(no.BadReference):
+        await acme.ask(acme.ben, AskAccess("role", str(acme.auditors), None))
+
+
 async def test_what_a_thing_does_not_say_is_said_by_the_nearest_that_it_stands_under(acme: Company) -> None:
     top = await register(acme, "top", validFor=minutes(10), timeToApprove=minutes(20), justification="required")
     middle = await register(acme, "middle", top, validFor=minutes(30))

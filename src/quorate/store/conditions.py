@@ -112,10 +112,21 @@ def has_to_do(party: str, person: Person, bound: Bound) -> list[str]:
                               WHERE p.tenant_id = $1 AND p.person_id = {} AND p.has_acted = {}
                                 AND p.request_created_at = r.created_at AND p.request_id = r.id)"""
             acted = was.format(bound(person.human, "uuid"), "true")
-            return [*has_to_do("can_decide", person, bound), acted, was.format(bound(person.id, "uuid"), "false")]
+            late = was_named(person.id, bound)
+            return [*has_to_do("can_decide", person, bound), late, acted, was.format(bound(person.id, "uuid"), "false")]
         case _:
             every = ("requester", "beneficiary", "approver")
             return [way for one in every for way in has_to_do(one, person, bound)]
+
+
+def was_named(person: UUID, bound: Bound) -> str:
+    """Say that time has ended `r`, as nobody has written yet, while somebody was named for it as user or service."""
+    keys = [f"user:{person}", f"service:{person}"]
+    return f"""
+        (r.status = 'pending' AND r.expires_at <= {bound.moment()} AND EXISTS (
+            SELECT FROM task t JOIN inbox i ON i.tenant_id = t.tenant_id AND i.task_id = t.id
+             WHERE t.tenant_id = $1 AND t.request_id = r.id AND i.key = ANY ({bound(keys, "text[]")})))
+    """
 
 
 def _can_decide(way: Way, bound: Bound) -> str:

@@ -16,7 +16,7 @@ from quorate.domain.conditions import Condition, Field, Of, Party
 from quorate.domain.events import Outcome
 from quorate.store import search
 from quorate.store.bound import Bound, Place, Way
-from quorate.store.conditions import People, Person, holds, is_open_to, shown_status, sort_key
+from quorate.store.conditions import People, Person, holds, is_open_to, shown_status, sort_key, was_named
 from quorate.store.requests import COLUMNS, Held, held
 from quorate.store.search import ALL_KINDS, Filter
 from quorate.store.tx import Tx
@@ -155,6 +155,8 @@ class _Lists:
                     yield from (self._in_hand(way) for way in person.ways)
             case Party.APPROVER:
                 yield from self._of(Party.CAN_DECIDE, person)
+                if self._only.statuses is None or Outcome.EXPIRED in self._only.statuses:
+                    yield self._late(person.id)
                 yield self._past(person.human, has_acted=True)
                 yield self._past(person.id, has_acted=False)
             case Party.INVOLVED:
@@ -176,6 +178,13 @@ class _Lists:
             )
 
     def _requests(self, which: str, rows: str = "request r") -> str:
+        return self._select(rows, which, "r.created_at", "r.id", self._place("(r.created_at, r.id)"))
+
+    def _late(self, person: UUID) -> str:
+        """List what time has ended unnoticed while somebody was named for it. There are few, if any."""
+        rows = "timer m JOIN request r ON r.tenant_id = m.tenant_id AND r.id = m.subject_id"
+        which = f"""m.tenant_id = $1 AND m.kind = 'request' AND m.due_at <= {self._bound.moment()}
+                AND {was_named(person, self._bound)}"""
         return self._select(rows, which, "r.created_at", "r.id", self._place("(r.created_at, r.id)"))
 
     def _past(self, person: UUID, *, has_acted: bool) -> str:
