@@ -53,6 +53,14 @@ class Directory:
             id=uuid4(), type="environment", name="prod", parent_id=self.billing.id, attributes={"x": None}, **STAMPS
         )
         self.laptop = key(self.ana, str(uuid4()), name="laptop")
+        self.yubi = credentials.StoredCredential(
+            id=uuid4(),
+            principal_id=self.mona.id,
+            kind="passkey",
+            name="yubi",
+            public={"id": str(uuid4()), "publicKey": {}},
+            created_at=AT,
+        )
         self.leave = people.Delegation(
             id=uuid4(), from_id=self.ana.id, to_id=self.mona.id, starts_at=AT, ends_at=AT + timedelta(1), created_at=AT
         )
@@ -69,7 +77,7 @@ class Directory:
         )
         await people.set_groups(tx, tenant, {self.ana.id: [self.security.id]})
         await people.put_delegations(tx, tenant, [self.leave])
-        await credentials.put_credentials(tx, tenant, [self.laptop])
+        await credentials.put_credentials(tx, tenant, [self.laptop, self.yubi])
 
 
 Read = Callable[[Tx, UUID, Directory], Awaitable[Any]]
@@ -92,6 +100,7 @@ READS: dict[str, Read] = {
     "credentials.credentials_of": lambda tx, tenant, d: credentials.credentials_of(tx, tenant, [d.ana.id]),
     "credentials.keys_of": lambda tx, tenant, d: credentials.keys_of(tx, tenant, d.ana.id, 10, 0),
     "credentials.key_of": lambda tx, tenant, d: credentials.key_of(tx, tenant, d.ana.id, d.laptop.id),
+    "credentials.passkeys_of": lambda tx, tenant, d: credentials.passkeys_of(tx, tenant, d.mona.id),
 }
 
 # Every one that writes.
@@ -111,6 +120,7 @@ WRITES: dict[str, Read] = {
     "credentials.revoke_credentials": lambda tx, tenant, d: credentials.revoke_credentials(
         tx, tenant, [d.laptop.id], AT
     ),
+    "credentials.hold": lambda tx, tenant, d: credentials.hold(tx, [(tenant, d.yubi.id)]),
 }
 
 
@@ -158,7 +168,9 @@ async def test_the_directory_is_read_as_it_was_written(db: Database, tenant: UUI
     assert read["directory.roles"] == [ours.admins, ours.readers]
     assert read["directory.groups"] == [ours.security]
     assert read["directory.resources"] == [ours.prod, ours.billing]
-    assert read["credentials.credentials"] == read["credentials.credentials_of"] == [ours.laptop]
+    assert {one.id for one in read["credentials.credentials"]} == {ours.laptop.id, ours.yubi.id}
+    assert read["credentials.credentials_of"] == [ours.laptop]
+    assert read["credentials.passkeys_of"] == [ours.yubi]
     assert (read["credentials.keys_of"], read["credentials.key_of"]) == (([ours.laptop], 1), ours.laptop)
 
 
@@ -181,6 +193,7 @@ async def test_predicates_alone_show_nothing_of_another_tenant(unfenced: Databas
     assert asked_about_theirs["credentials.credentials_of"] == []
     assert asked_about_theirs["credentials.keys_of"] == ([], 0)
     assert asked_about_theirs["credentials.key_of"] is None
+    assert asked_about_theirs["credentials.passkeys_of"] == []
 
 
 @pytest.mark.parametrize("name", WRITES)
@@ -212,7 +225,8 @@ async def test_a_change_to_the_directory_is_counted_for_its_tenant_alone(
 ) -> None:
     ours = Directory()
     await in_tx(db, tenant, lambda tx: ours.write(tx, tenant))
-    empty = name in ("people.put_delegations", "credentials.put_credentials")  # Their story above puts nothing.
+    # The stories of these above put nothing, or only hold what is there.
+    empty = name in ("people.put_delegations", "credentials.put_credentials", "credentials.hold")
 
     async with db.tx([tenant, olu]) as tx:
         before = await tenants.directory_versions(tx)
@@ -331,7 +345,7 @@ async def test_a_revoked_credential_does_not_come_back_by_being_written_again(db
     async with db.tx([tenant]) as tx:
         await credentials.revoke_credentials(tx, tenant, [ours.laptop.id], AT)
         assert await credentials.put_credentials(tx, tenant, [msgspec.structs.replace(ours.laptop, name="b")]) == set()
-        assert await credentials.credentials(tx, tenant) == []
+        assert await credentials.credentials(tx, tenant) == [ours.yubi]
 
 
 async def test_a_tenant_is_made_by_the_owner_and_found_by_slug_or_issuer(owner: Database, db: Database) -> None:
