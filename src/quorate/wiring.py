@@ -18,6 +18,7 @@ from quorate.app.challenges import Challenges
 from quorate.app.commands import Door
 from quorate.app.credentials import Credentials
 from quorate.app.cursors import Cursors
+from quorate.app.defaults import ApprovalDefaults
 from quorate.app.delegations import Delegations
 from quorate.app.directory import Desk
 from quorate.app.evidence import Verifier
@@ -216,6 +217,7 @@ class _Built:
             offers=Offers(db),
             keys=Keyring(desk),
             delegations=Delegations(desk),
+            defaults=ApprovalDefaults(desk),
             audit=Audit(desk),
             me=lambda actor: me(db, actor, clock),
             tenants=Tenants(db),

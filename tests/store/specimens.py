@@ -8,6 +8,8 @@ from quorate.store.database import Tx
 SPECIMENS = {
     "workflow": """INSERT INTO workflow (tenant_id, id, name, status, steps, created_at, updated_at)
                    VALUES ($1, $2, 'w', 'active', '[]', now(), now())""",
+    "approval_default": """INSERT INTO approval_default (tenant_id, scope, subject, defaults, shown, updated_at)
+                           VALUES ($1, 'type', 'access', '{}', '{}', now())""",
     "policy": """INSERT INTO policy (tenant_id, id, name, enabled, body, created_at, updated_at)
                  VALUES ($1, $2, 'p', true, '{}', now(), now())""",
     "principal": """INSERT INTO principal (tenant_id, id, kind, login, name, created_at, updated_at)

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from quorate.app import filing, grants, planning, tenants
 from quorate.app.cedar.ready import Shelf
+from quorate.app.defaults import settled_for
 from quorate.app.filing import AskAccess, Asking, Planned
 from quorate.app.judging import may_approve
 from quorate.app.look import look
@@ -138,6 +139,11 @@ class _Working:
         keyed = [(order, _key_of(order, by_task)) for order in orders]
         plans = await _plans(tx, orders, self._shelf, self._at)
         self._rules = await tenants.rules(tx)
+        plans = {
+            order.id: settled_for(plans[order.id], order.what, self._rules[order.tenant])
+            for order in orders
+            if order.id in plans and isinstance(order.what, Asking)
+        }
         if shown := {(order.tenant, id) for order in orders if (id := _factor_of(order))}:
             await credentials.hold(tx, shown)
         self._people = await look(tx, self._rules, self._held, keyed, plans, self._at)

@@ -11,6 +11,7 @@ from quorate.app.cedar.policies import Policies
 from quorate.app.challenges import Challenges
 from quorate.app.credentials import Credentials
 from quorate.app.cursors import Cursors
+from quorate.app.defaults import ApprovalDefaults
 from quorate.app.delegations import Delegations
 from quorate.app.factors import Factors
 from quorate.app.grants import Grants
@@ -57,6 +58,7 @@ class UseCases:
     offers: Offers
     keys: Keyring
     delegations: Delegations
+    defaults: ApprovalDefaults
     audit: Audit
     me: Callable[[Actor], Awaitable[Me]]
     tenants: Tenants

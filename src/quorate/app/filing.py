@@ -257,4 +257,5 @@ def _start(actor: UUID, asking: Start, planned: Planned, people: People) -> do.S
         metadata=asking.metadata,
         details=asking.details,
     )
-    return do.Submit(actor, filing, planned.workflow.route)
+    assert planned.route is not None, "a workflow has a route"
+    return do.Submit(actor, filing, planned.route)

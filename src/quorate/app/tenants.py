@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from quorate.app.definitions import read_leaves
 from quorate.domain.breakglass import AWS_TYPES, GlassRules
+from quorate.domain.defaults import Settled
 from quorate.domain.messages import Subscription
 from quorate.domain.operations import EXPIRY_S
 from quorate.domain.workflows import Leaf
@@ -22,7 +23,7 @@ USUAL_S: Final = 3600
 class Rules(Struct, frozen=True):
     """May people decide what is their own, who steps in where nobody can decide, who wants to hear of it,
     who may break the glass, how long access lasts that must end where nobody says when, how long an operation waits,
-    and whether what has expired stays to be seen where it would not."""
+    whether what has expired stays to be seen where it would not, and what is settled for steps of any workflow."""
 
     self_approval: bool = False
     fallback: tuple[Leaf, ...] = ()
@@ -31,6 +32,7 @@ class Rules(Struct, frozen=True):
     usual_s: int = USUAL_S
     operation_expiry_s: int = EXPIRY_S
     retains_expired: bool = False
+    defaults: tuple[Settled, ...] = ()
 
 
 async def rules(tx: Tx) -> dict[UUID, Rules]:
@@ -40,13 +42,17 @@ async def rules(tx: Tx) -> dict[UUID, Rules]:
         SELECT t.id, t.settings,
                (SELECT jsonb_agg(jsonb_build_object('webhook', w.id, 'events', w.events) ORDER BY w.id)
                   FROM webhook w
-                 WHERE w.tenant_id = t.id AND w.disabled_at IS NULL) AS webhooks
+                 WHERE w.tenant_id = t.id AND w.disabled_at IS NULL) AS webhooks,
+               (SELECT jsonb_agg(jsonb_build_object('scope', d.scope, 'subject', d.subject, 'defaults', d.defaults)
+                                 ORDER BY d.scope, d.subject)
+                  FROM approval_default d
+                 WHERE d.tenant_id = t.id) AS defaults
           FROM tenant t
          WHERE t.id = ANY ($1)
         """,
         list(tx.tenants),
     )
-    known = {row["id"]: _rules(row["settings"], row["webhooks"]) for row in rows}
+    known = {row["id"]: _rules(row["settings"], row["webhooks"], row["defaults"]) for row in rows}
     return {tenant: Rules() for tenant in tx.tenants} | known
 
 
@@ -83,14 +89,15 @@ def _naming(settings: bytes) -> Naming:
 
 
 @lru_cache(maxsize=1024)
-def _rules(settings: bytes, webhooks: bytes | None) -> Rules:
+def _rules(settings: bytes, webhooks: bytes | None, defaults: bytes | None) -> Rules:
     said: dict[str, Any] = msgspec.json.decode(settings)
     leaves, _ = read_leaves(said.get("fallbackApprovers"))
     subscriptions = _subscriptions.decode(webhooks) if webhooks else ()
     glass = msgspec.convert(_camel_to_ours(said.get("breakGlass") or {}), GlassRules)
     usual_s = (said.get("jitsudo") or {}).get("defaultDurationSeconds") or USUAL_S
     expiry_s, retains = said.get("operationExpirySeconds") or EXPIRY_S, said.get("retainExpiredRequests") is True
-    return Rules(said.get("selfApproval") is True, leaves, subscriptions, glass, usual_s, expiry_s, retains)
+    settled = _settled.decode(defaults) if defaults else ()
+    return Rules(said.get("selfApproval") is True, leaves, subscriptions, glass, usual_s, expiry_s, retains, settled)
 
 
 def _camel_to_ours(said: dict[str, Any]) -> dict[str, Any]:
@@ -98,4 +105,5 @@ def _camel_to_ours(said: dict[str, Any]) -> dict[str, Any]:
     return {ours: said[theirs] for theirs, ours in known.items() if said.get(theirs) is not None}
 
 
+_settled = msgspec.json.Decoder(tuple[Settled, ...])
 _subscriptions = msgspec.json.Decoder(tuple[Subscription, ...])

@@ -13,6 +13,7 @@ from sailpoint.approvals.api_client import ApiClient
 from sailpoint.approvals.exceptions import ApiException, BadRequestException, ForbiddenException, NotFoundException
 from sailpoint.approvals.models.approval_approve_request import ApprovalApproveRequest
 from sailpoint.approvals.models.approval_comments_request import ApprovalCommentsRequest
+from sailpoint.approvals.models.approval_config import ApprovalConfig
 from sailpoint.approvals.models.approval_reassign_request import ApprovalReassignRequest
 from sailpoint.approvals.models.bulk_approve_request_dto import BulkApproveRequestDTO
 from sailpoint.approvals.models.bulk_reassign_request_dto import BulkReassignRequestDTO
@@ -128,6 +129,22 @@ async def test_an_administrator_acts_on_many_and_gives_away(story: Story, sdk: A
     assert await asyncio.to_thread(ada.approve_approval_in_bulk_v1, chosen) == {}
     await asyncio.to_thread(ada.cancel_approval_by_id_v1, ids[2])
     assert [(await shown(story, "rhea", id))["status"] for id in ids] == ["APPROVED", "APPROVED", "CANCELLED"]
+
+
+async def test_an_administrator_settles_what_steps_want(story: Story, sdk: Any) -> None:
+    ada, tenant = await sdk("ada"), str(story.tenant)
+    wanted = ApprovalConfig(requires_comment="ALL", auto_approve="OFF")
+
+    settled = await asyncio.to_thread(ada.put_approvals_config_v1, tenant, "TENANT", wanted)
+    assert settled.requires_comment == "ALL"
+    assert (await asyncio.to_thread(ada.get_approvals_config_v1, tenant)).requires_comment == "ALL"
+    id = await generic(story)
+    ana = await sdk("ana")
+    with pytest.raises(BadRequestException):
+        await asyncio.to_thread(ana.approve_approval_v1, id)
+    await asyncio.to_thread(ada.delete_approval_config_request_v1, tenant, "TENANT")
+    with pytest.raises(NotFoundException):
+        await asyncio.to_thread(ada.get_approvals_config_v1, tenant)
 
 
 async def test_errors_are_the_clients_own(story: Story, sdk: Any) -> None:

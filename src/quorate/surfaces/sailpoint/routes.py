@@ -11,7 +11,7 @@ from starlette.responses import Response
 from quorate.app.cases import UseCases
 from quorate.surfaces.http.answering import answer
 from quorate.surfaces.http.surface import Route, Surface
-from quorate.surfaces.sailpoint import approvals, bulk, reading
+from quorate.surfaces.sailpoint import approvals, bulk, config, reading
 from quorate.surfaces.sailpoint.approvals import CURRENT, FIRST, Layout
 from quorate.surfaces.sailpoint.services import SURFACE, Call, Services, services
 from quorate.surfaces.sailpoint.shapes import Current, First
@@ -74,6 +74,30 @@ def _current(base: str) -> Iterator[Route[Services]]:
         answer=Current,
     )
     yield _needs("POST", f"{one}/reassign", approvals.reassign, "Reassign", body=reading.Reassign, status=204)
+    for method, handler, summary in (
+        ("PUT", config.put, "Settle what counts for approvals of a scope"),
+        ("DELETE", config.remove, "Settle it no more"),
+    ):
+        yield Route(
+            method=method,
+            path=f"{base}/config/{{id}}/{{scope}}",
+            handler=handler,
+            summary=summary,
+            body=config.ApprovalConfig if method == "PUT" else None,
+            answer=config.ApprovalConfig if method == "PUT" else None,
+            status=200 if method == "PUT" else 204,
+            errors=(*_COMMON, 404),
+            tag=base,
+        )
+    yield Route(
+        method="GET",
+        path=f"{base}/config/{{id}}",
+        handler=config.read,
+        summary="Read what is settled for a scope",
+        answer=config.ApprovalConfig,
+        errors=(*_COMMON, 404),
+        tag=base,
+    )
     for what, handler, kind in (
         ("approve", bulk.approve, reading.BulkApprove),
         ("reject", bulk.reject, reading.Bulk),

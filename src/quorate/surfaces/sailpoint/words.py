@@ -150,6 +150,7 @@ FACES: Final[Mapping[type[Problem] | type[Refusal], Face]] = {
     no.OwnRequest: _forbidden("Nobody decides an approval that is by or for themselves."),
     no.EvidenceMissing: _forbidden("This approval demands a password or a second factor, which have no place here."),
     no.OverrideForbidden: _forbidden("No administrator may take a place among the approvers here."),
+    no.ApprovalRequired: _forbidden("This change needs approval first; it has to be asked for."),
     no.NoSuchRequest: _absent(),
     no.AlreadyClosed: _bad(lambda closed: f"The approval is complete: {str(closed.status).upper()}."),
     no.AlreadyDecided: _bad("The identity has decided this approval already."),

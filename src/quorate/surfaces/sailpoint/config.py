@@ -1,0 +1,191 @@
+"""Configuration by scope. What would have no effect here is refused. Source: SailPoint contract §4, ApprovalConfig."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType, field
+from starlette.responses import Response
+
+from quorate.domain.defaults import Defaults, Scope
+from quorate.domain.events import RequestKind
+from quorate.domain.workflows import Kind, Leaf, OnTimeout, Wants
+from quorate.surfaces.http.answering import answer
+from quorate.surfaces.http.problems import BadInput
+from quorate.surfaces.http.reading import body
+from quorate.surfaces.sailpoint.reading import as_id, is_admin
+from quorate.surfaces.sailpoint.services import Call
+from quorate.surfaces.sailpoint.vocabulary import ACCESS_TYPE, GENERIC_TYPE
+from quorate.surfaces.sailpoint.words import AdminOnly, Unseen
+
+_DAY_S: Final = 86_400
+_OF_TARGETS: Final = frozenset({"ACCOUNT", "ROLE", "ENTITLEMENT", "ACCESS_PROFILE", "DOMAIN_OBJECT"})
+_WANTS: Final = {"APPROVAL": Wants.APPROVAL, "REJECTION": Wants.REJECTION, "ALL": Wants.ALL, "OFF": Wants.NONE}
+_RESULTS: Final = {"EXPIRED": OnTimeout.EXPIRE, "APPROVED": OnTimeout.APPROVE}
+_TYPES: Final = {ACCESS_TYPE: RequestKind.ACCESS.value, GENERIC_TYPE: RequestKind.GENERIC.value}
+
+Days = Annotated[int, Meta(ge=1, le=90)]
+
+
+class Somebody(Struct, frozen=True, rename="camel", omit_defaults=True):
+    identity_type: str
+    identity_id: str | None = None
+
+
+class Fallback(Struct, frozen=True, omit_defaults=True):
+    type: str
+    identity_id: str | None = field(name="identityID", default=None)
+
+
+class Escalation(Struct, frozen=True, rename="camel", omit_defaults=True):
+    enabled: bool = False
+    days_until_first_escalation: Days | None = None
+    escalation_cron_schedule: str | None = None
+    escalation_chain: list[Somebody] | None = None
+
+
+class Timeout(Struct, frozen=True, rename="camel", omit_defaults=True):
+    enabled: bool = False
+    days_until_timeout: Days | None = None
+    timeout_result: Literal["EXPIRED", "APPROVED"] | None = None
+
+
+class Reminder(Struct, frozen=True, rename="camel", omit_defaults=True):
+    enabled: bool = False
+    days_until_first_reminder: int | None = None
+    reminder_cron_schedule: str | None = None
+    max_reminders: Annotated[int, Meta(ge=0, le=20)] | None = None
+
+
+class ApprovalConfig(Struct, frozen=True, rename="camel", omit_defaults=True):
+    """What we can do of the vendor's configuration, and what we must recognise to refuse."""
+
+    reminder_config: Reminder | None = None
+    escalation_config: Escalation | None = None
+    timeout_config: Timeout | None = None
+    cron_timezone: dict[str, Any] | None = None
+    serial_chain: list[Somebody] | None = None
+    requires_comment: Literal["APPROVAL", "REJECTION", "ALL", "OFF"] | None = None
+    fallback_approver: Fallback | None = None
+    auto_approve: Literal["OFF", "DIRECT", "INDIRECT"] | None = None
+    circumvent_approval_process: bool = False
+    machine_identity_manager_assignment: Literal["MANAGER_OF_REQUESTER"] | UnsetType = UNSET
+
+
+async def read(http: Call) -> Response:
+    """Read what is settled for a tenant, a type or an object, by its id alone."""
+    _demand_admin(http)
+    for scope in Scope:
+        subject = _subject(http, scope, http.path["id"])
+        if subject is not None and (said := await http.services.cases.defaults.read(http.actor, scope, subject)):
+            return answer(said)
+    raise Unseen
+
+
+async def put(http: Call) -> Response:
+    _demand_admin(http)
+    scope, subject = _meant(http)
+    asked = await body(http, ApprovalConfig)
+    defaults, said = _defaults(asked), msgspec.to_builtins(asked)
+
+    await http.services.cases.defaults.put(http.actor, scope, subject, defaults, said)
+
+    return answer(said)
+
+
+async def remove(http: Call) -> Response:
+    _demand_admin(http)
+    scope, subject = _meant(http)
+
+    if not await http.services.cases.defaults.remove(http.actor, scope, subject):
+        raise Unseen
+
+    return Response(status_code=204)
+
+
+def _demand_admin(http: Call) -> None:
+    if not is_admin(http):
+        raise AdminOnly
+
+
+def _meant(http: Call) -> tuple[Scope, str]:
+    """Read the scope and the id in the path. Raises `BadInput`."""
+    word = http.path["scope"]
+    known: Mapping[str, Scope] = {"TENANT": Scope.TENANT, "APPROVAL_TYPE": Scope.TYPE}
+    scope = Scope.TARGET if word in _OF_TARGETS else known.get(word)
+    if scope is None:
+        raise BadInput.at("scope", "cannot be configured; an approval keeps what it was filed with")
+    subject = _subject(http, scope, http.path["id"])
+    if subject is None:
+        raise BadInput.at("id", f"is nothing of the scope {word}")
+    return scope, subject
+
+
+def _subject(http: Call, scope: Scope, id: str) -> str | None:
+    """Name what an id means in a scope in our words; None if it can mean nothing there."""
+    known = as_id(id)
+    match scope:
+        case Scope.TENANT:
+            return "" if known == http.actor.tenant else None
+        case Scope.TYPE:
+            return _TYPES.get(id, id) if known is None and len(id) <= 255 else None
+        case Scope.TARGET:
+            return str(known) if known and known != http.actor.tenant else None
+
+
+def _defaults(asked: ApprovalConfig) -> Defaults:
+    """Say in our words what was asked. Raises `BadInput`: it would have no effect here, or none that is meant."""
+    _refuse(
+        asked.reminder_config is not None and asked.reminder_config.enabled, "reminderConfig", "there are no reminders"
+    )
+    _refuse(bool(asked.cron_timezone), "cronTimezone", "nothing runs by a schedule")
+    _refuse(bool(asked.serial_chain), "serialChain", "the steps of a workflow say who comes after whom")
+    _refuse(asked.auto_approve in ("DIRECT", "INDIRECT"), "autoApprove", "nobody decides their own; only OFF")
+    _refuse(asked.circumvent_approval_process, "circumventApprovalProcess", "nothing is passed without approval")
+    timeout_s, on_timeout, to = _late(asked.timeout_config or Timeout(), asked.escalation_config or Escalation())
+    fallback = asked.fallback_approver
+    return Defaults(
+        requires_comment=_WANTS[asked.requires_comment] if asked.requires_comment else None,
+        timeout_s=timeout_s,
+        on_timeout=on_timeout,
+        escalate_to=to,
+        fallback=(_leaf("fallbackApprover", fallback.type, fallback.identity_id),) if fallback else (),
+    )
+
+
+def _late(timeout: Timeout, escalation: Escalation) -> tuple[int | None, OnTimeout | None, Leaf | None]:
+    """Say what happens to a step that is late: it has one deadline, which escalates or ends it."""
+    _refuse(timeout.enabled and escalation.enabled, "escalationConfig", "a step ends at its deadline or is escalated")
+    if timeout.enabled:
+        _refuse(timeout.days_until_timeout is None, "timeoutConfig.daysUntilTimeout", "is needed")
+        assert timeout.days_until_timeout is not None
+        return timeout.days_until_timeout * _DAY_S, _RESULTS[timeout.timeout_result or "EXPIRED"], None
+    if not escalation.enabled:
+        return None, None, None
+    chain, days = escalation.escalation_chain or [], escalation.days_until_first_escalation
+    _refuse(days is None, "escalationConfig.daysUntilFirstEscalation", "is needed")
+    _refuse(
+        bool(escalation.escalation_cron_schedule), "escalationConfig.escalationCronSchedule", "nothing is scheduled"
+    )
+    _refuse(len(chain) != 1, "escalationConfig.escalationChain", "must name one: a step is escalated once")
+    assert days is not None
+    to = _leaf("escalationConfig.escalationChain", chain[0].identity_type, chain[0].identity_id)
+    return days * _DAY_S, OnTimeout.ESCALATE, to
+
+
+def _leaf(name: str, kind: str, id: str | None) -> Leaf:
+    known = as_id(id) if id else None
+    match kind:
+        case "IDENTITY" if known is not None:
+            return Leaf(Kind.USER, str(known))
+        case "GOVERNANCE_GROUP" if known is not None:
+            return Leaf(Kind.GROUP, str(known))
+        case "MANAGER_OF_REQUESTER" if id is None:
+            return Leaf(Kind.MANAGER, "requester")
+        case _:
+            raise BadInput.at(name, "must be an IDENTITY or GOVERNANCE_GROUP with its id, or MANAGER_OF_REQUESTER")
+
+
+def _refuse(when: bool, name: str, why: str) -> None:
+    if when:
+        raise BadInput.at(name, why)
