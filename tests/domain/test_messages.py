@@ -242,6 +242,25 @@ def test_of_other_events_only_ids_kinds_and_moments_leave() -> None:
     }
 
 
+def test_a_moment_that_an_event_kept_in_full_leaves_in_the_form_of_all_moments() -> None:
+    lent = Fact(
+        name="delegation.created",
+        kind="delegation",
+        subject=UUID(int=5),
+        at=NOON,
+        actor=ANA,
+        body={"startsAt": "2026-03-02T13:00:00.123456+01:00", "endsAt": "2026-03-03T12:00:00Z", "expiresAt": None},
+    )
+
+    [message] = owed_of_facts(TENANT, [lent], ALL)
+
+    assert said(message)["data"]["details"] == {
+        "startsAt": "2026-03-02T12:00:00Z",
+        "endsAt": "2026-03-03T12:00:00Z",
+        "expiresAt": None,
+    }
+
+
 @pytest.mark.parametrize(
     ("pattern", "known"),
     [

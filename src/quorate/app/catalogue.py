@@ -222,8 +222,8 @@ class _Peopled(_Catalogue[Row]):
     async def remove_member(self, actor: Actor, id: UUID, user: UUID) -> None:
         """Put a user out, and revoke the grants that would keep them in.
 
-        Raises: NotPermitted, NoSuchTarget, LastAdministrator; NoSuchUser: there is none, or they are not in it;
-            GivesMore: a role carries what the caller does not hold.
+        Raises: NotPermitted, LastAdministrator; NoSuchTarget: there is no such role or group, or they are not in it;
+            NoSuchUser; GivesMore: a role carries what the caller does not hold.
         """
         async with self._desk.change(actor, self._leaving(id, user), DIRECTORY_WRITE) as change:
             row = await self._with(change, id, user)
@@ -232,7 +232,7 @@ class _Peopled(_Catalogue[Row]):
                 stood = await members.remove(change.tx, change.tenant, self._what, id, user)
             granted = await change.revoke_supporting(user, (self.noun, id), f"put out of the {self.noun}")
             if not stood and not granted:
-                raise no.NoSuchUser(user)
+                raise no.NoSuchTarget("membership", str(user))
             if stood:
                 await change.happened(self.noun, id, self.left, self._who(row, user), change.at)
 

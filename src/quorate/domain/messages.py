@@ -124,6 +124,10 @@ FACTS: Final = frozenset(
 """What of an event's own body may leave: ids, kinds, moments, and the names of things."""
 
 
+MOMENTS: Final = frozenset({"startsAt", "endsAt", "expiresAt", "revokedAt"})
+"""Those of FACTS that are moments."""
+
+
 class Subscription(Struct, frozen=True):
     """What one webhook wants to hear: names, `noun.*` or `*`."""
 
@@ -199,12 +203,17 @@ def owed_of_facts(tenant: UUID, facts: Iterable[Fact], subscriptions: Sequence[S
             {
                 "subject": {"kind": fact.kind, "id": fact.subject},
                 "actorId": fact.actor,
-                "details": {key: value for key, value in fact.body.items() if key in FACTS},
+                "details": {key: _told(key, value) for key, value in fact.body.items() if key in FACTS},
             },
         )
         for fact in facts
     )
     return [message for one in said for message in _to_whom(one, subscriptions)]
+
+
+def _told(key: str, value: Any) -> Any:
+    """Say a moment as every moment of a message is said, however it stands in the history."""
+    return _moment(datetime.fromisoformat(value)) if key in MOMENTS and value is not None else value
 
 
 def grant_fact(grant: Grant, event: GrantEvent, actor: UUID | None) -> Fact:

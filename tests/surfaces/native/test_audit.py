@@ -1,5 +1,6 @@
 """The audit log: native contract b.7 and (d) 45, 50."""
 
+import re
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -310,3 +311,23 @@ async def test_what_was_deleted_before_the_approval_is_approved_and_the_failure_
     assert [one["status"] for one in history] == ["failure", "success"]
     assert history[0] == failed
     assert error(await story.call("olu", "GET", f"/audit/events/{failed['id']}")) == (404, "RESOURCE_NOT_FOUND")
+
+
+async def test_every_moment_of_an_event_has_the_one_form(story: Story) -> None:
+    now = story.clock()
+    span = {"startsAt": now.isoformat(), "endsAt": (now + timedelta(days=1)).isoformat()}
+    await story.workflow()
+    await story.post("ana", "/delegations", {"to": str(story.ids["ben"])} | span, 201)
+    await story.post("ana", f"/users/{story.ids['ana']}/keys", {"name": "laptop", "expiresAt": span["endsAt"]}, 201)
+    request = (await story.request(duration={"value": 1, "unit": "hours"}))["id"]
+    await story.post("ana", f"/approvals/{await story.task('ana', request)}/decide", {"decision": "approve"})
+
+    found = [
+        (event["action"], key, value)
+        for event in await events(story)
+        for key, value in event["details"].items()
+        if key.endswith("At") and value is not None
+    ]
+    assert {key for _, key, _ in found} == {"dueAt", "startsAt", "endsAt", "expiresAt"}
+    assert [one for one in found if not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", one[2])] == []
+    assert {action for action, key, _ in found if key == "endsAt"} == {"delegation.created", "role.assigned"}

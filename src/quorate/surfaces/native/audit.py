@@ -4,7 +4,7 @@ Source: native contract b.7 and (d) 50.
 """
 
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from msgspec import UNSET, Struct, UnsetType
 from starlette.responses import Response
@@ -21,6 +21,7 @@ from quorate.surfaces.native.shown import Id, Moment
 
 _DAY = timedelta(days=1)
 _SECOND = timedelta(seconds=1)
+_MOMENTS: Final = frozenset({"dueAt", "startsAt", "endsAt", "expiresAt"})
 
 
 class HistoryFilter(Paging, frozen=True, kw_only=True, rename="camel"):
@@ -122,10 +123,15 @@ def _shown(http: Call, one: Occurrence) -> EventShown:
         resource_id=str(one.resource),
         ip_address=one.address if one.address is not None else UNSET,
         user_agent=one.agent if one.agent is not None else UNSET,
-        details=one.details,
+        details={key: _plain(key, value) for key, value in one.details.items()},
         status="failure" if one.is_failure else "success",
         timestamp=moment(one.at),
     )
+
+
+def _plain(key: str, value: Any) -> Any:
+    """Show a moment as all moments are shown, and everything else as it stands in the history."""
+    return moment(datetime.fromisoformat(value)) if key in _MOMENTS and value is not None else value
 
 
 def _date(text: str, field: str) -> tuple[datetime, datetime]:
