@@ -23,7 +23,7 @@ async def access(story: Story) -> str:
 @pytest.mark.parametrize("path", CURRENT)
 async def test_what_is_settled_is_read_replaced_and_removed(story: Story, path: str) -> None:
     url = f"{path}/config/{story.tenant}"
-    config = {"requiresComment": "ALL", "autoApprove": "OFF", "fallbackApprover": {"type": "MANAGER_OF_REQUESTER"}}
+    config = {"requiresComment": "ALL", "autoApprove": "OFF", "fallbackApprover": {"type": "MANAGER_OF"}}
 
     assert error(await call(story, "ada", "GET", url))[0] == 404
     assert (await call(story, "ada", "PUT", f"{url}/TENANT", {"requiresComment": "OFF"})).json() == {
@@ -110,6 +110,13 @@ async def test_whoever_is_the_fallback_joins_a_step_of_nobody(story: Story) -> N
     assert (await call(story, "ben", "POST", f"{id}/approve")).json()["status"] == "APPROVED"
 
 
+async def test_the_manager_of_whom_it_is_for_can_be_the_fallback(story: Story) -> None:
+    await settle(story, "TENANT", str(story.tenant), {"fallbackApprover": {"type": "MANAGER_OF"}})
+    id = await generic(story, by("rhea"))
+
+    assert (await call(story, "mona", "POST", f"{id}/approve")).json()["status"] == "APPROVED"
+
+
 BAD: tuple[dict[str, Any], ...] = (
     {"reminderConfig": {"enabled": True, "daysUntilFirstReminder": 1}},
     {"cronTimezone": {"location": "Europe/Berlin"}},
@@ -125,9 +132,11 @@ BAD: tuple[dict[str, Any], ...] = (
     {"timeoutConfig": {"enabled": True, "daysUntilTimeout": 0}},
     {"timeoutConfig": {"enabled": True, "daysUntilTimeout": 1, "timeoutResult": "REJECTED"}},
     {"escalationConfig": {"enabled": True, "daysUntilFirstEscalation": 1}},
-    {"escalationConfig": {"enabled": True, "escalationChain": [{"identityType": "MANAGER_OF_REQUESTER"}]}},
+    {"escalationConfig": {"enabled": True, "escalationChain": [{"identityType": "MANAGER_OF"}]}},
     {"escalationConfig": {"enabled": True, "daysUntilFirstEscalation": 1, "escalationChain": [{"identityType": "X"}]}},
     {"fallbackApprover": {"type": "ROLE_OWNER"}},
+    {"fallbackApprover": {"type": "MANAGER_OF_REQUESTER"}},
+    {"fallbackApprover": {"type": "MANAGER_OF", "identityID": NOWHERE}},
     {"fallbackApprover": {"type": "IDENTITY"}},
     {"fallbackApprover": {"type": "IDENTITY", "identityID": NOWHERE}},
     {"fallbackApprover": {"type": "GOVERNANCE_GROUP", "identityID": NOWHERE}},

@@ -180,10 +180,10 @@ def _leaf(name: str, kind: str, id: str | None) -> Leaf:
             return Leaf(Kind.USER, str(known))
         case "GOVERNANCE_GROUP" if known is not None:
             return Leaf(Kind.GROUP, str(known))
-        case "MANAGER_OF_REQUESTER" if id is None:
+        case "MANAGER_OF" if id is None:  # Of the requestee, as ours is of the beneficiary.
             return Leaf(Kind.MANAGER, "requester")
         case _:
-            raise BadInput.at(name, "must be an IDENTITY or GOVERNANCE_GROUP with its id, or MANAGER_OF_REQUESTER")
+            raise BadInput.at(name, "must be an IDENTITY or GOVERNANCE_GROUP with its id, or MANAGER_OF without")
 
 
 def _refuse(when: bool, name: str, why: str) -> None:
