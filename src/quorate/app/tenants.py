@@ -74,6 +74,11 @@ class Tenants:
         async with self._db.tx([tenant]) as tx:
             return await signin.slug(tx, tenant)
 
+    async def user(self, tenant: UUID, login: str) -> UUID | None:
+        """Find a live user by login, whatever its case."""
+        async with self._db.tx([tenant]) as tx:
+            return await signin.user_by_login(tx, tenant, login)
+
     async def naming(self, tenant: UUID) -> Naming:
         """Read how the tenant names resources."""
         async with self._db.tx([tenant]) as tx:

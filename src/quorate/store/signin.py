@@ -122,6 +122,16 @@ async def hold(tx: Tx, tenant: UUID, key: UUID) -> None:
     await tx.one("SELECT 1 FROM principal WHERE tenant_id = $1 AND id = $2 FOR NO KEY UPDATE", tenant, key)
 
 
+async def user_by_login(tx: Tx, tenant: UUID, login: str) -> UUID | None:
+    """Find the id of a live user by login, whatever its case."""
+    row = await tx.one(
+        "SELECT id FROM principal WHERE tenant_id = $1 AND lower(login) = lower($2) AND deleted_at IS NULL",
+        tenant,
+        login,
+    )
+    return None if row is None else row["id"]
+
+
 async def credential(tx: Tx, tenant: UUID, key: UUID) -> Credential | None:
     """Read a credential by id."""
     row = await tx.one(

@@ -108,6 +108,20 @@ class Brit:
             return await client.request(method, f"/api{path}", content=body, headers=sent)
         return await client.request(method, f"/api{path}", json=body, headers=sent)
 
+    async def may(self, who: str, *permissions: str) -> None:
+        """Let a program do something."""
+        async with self.story.db.tx([self.story.tenant]) as tx:
+            await tx.run(
+                "UPDATE principal SET permissions = permissions || $3 WHERE tenant_id = $1 AND id = $2",
+                self.story.tenant,
+                self.ids[who],
+                list(permissions),
+            )
+
+    async def rows(self, sql: str, id: str) -> list[Any]:
+        async with self.story.db.tx([self.story.tenant]) as tx:
+            return [tuple(row) for row in await tx.all(sql, self.story.tenant, UUID(id))]
+
     async def get(self, who: str, path: str) -> Any:
         answer = await self.call(who, "GET", path)
         assert answer.status_code == 200, answer.text

@@ -45,11 +45,56 @@ async def test_a_sub_domain_may_only_agree_with_the_credential(brit: Brit, heade
             assert error(answer) == (401, "AU-0014")
 
 
-@pytest.mark.parametrize("who", ["rhea", "ada", "bot", "olu"])
-async def test_nobody_calls_for_somebody_else(brit: Brit, who: str) -> None:
-    answer = await brit.call(who, "GET", f"{V1}?requestType=myRequests", headers={"X-On-Behalf-Of": "ana@acme.example"})
+async def test_only_a_program_that_may_calls_for_somebody_else(brit: Brit) -> None:
+    made = await brit.ask()
+    for_ana = {"X-On-Behalf-Of": "ana@acme.example"}
+    for who in ("rhea", "ada", "bot", "olu"):  # Ada may do everything, but is no program.
+        for method, path in (
+            ("GET", f"{V1}?requestType=myApprovals"),
+            ("GET", f"{V1}/{made['requestId']}"),
+            ("PATCH", f"{V1}/{made['requestId']}?approveRequest=yes"),
+        ):
+            assert error(await brit.call(who, method, path, headers=for_ana)) == (403, "PE-0002"), (who, path)
 
-    assert error(answer) == (403, "PE-0002")
+
+async def test_a_program_passes_on_what_somebody_decides(brit: Brit) -> None:
+    made, second = await brit.ask(), await brit.ask("mona")
+    own = await brit.ask("ben")  # Ben owns the program.
+    await brit.may("bot", "act:for")
+    for named in ("ana@acme.example", "ANA@acme.example", f"Bearer {brit.story.keys['ana']}"):
+        sent = {"X-On-Behalf-Of": named}
+        found = (await brit.call("bot", "GET", f"{V1}?requestType=myApprovals", headers=sent)).json()
+        assert len(found["result"]) == 3
+    for kind in ("", "?requestType=myApprovals"):
+        shown = await brit.call("bot", "GET", f"{V1}/{made['requestId']}{kind}", headers=sent)
+        assert shown.json()["requestId"] == made["requestId"]
+    decide = f"{V1}/{{}}?approveRequest=yes"
+
+    assert (await brit.call("bot", "PATCH", decide.format(made["requestId"]), headers=sent)).status_code == 204
+
+    assert (await brit.read(made["requestId"]))["actionBy"] == "ana@acme.example"
+    [program] = await brit.rows(
+        "SELECT actor_id FROM event WHERE tenant_id = $1 AND subject_id = $2 AND type = 'Decided'", made["requestId"]
+    )
+    assert program == (brit.ids["bot"],)
+    assert error(await brit.call("bot", "PATCH", decide.format(own["requestId"]), headers=sent)) == (403, "PE-0002")
+    for nobody in ("nobody@acme.example", "olu@acme.example", f"Bearer {brit.story.keys['olu']}", "Bearer nonsense"):
+        for path in (f"{V1}?requestType=myApprovals", f"{V1}/{made['requestId']}"):
+            answer = await brit.call("bot", "GET", path, headers={"X-On-Behalf-Of": nobody})
+            assert error(answer) == (403, "PE-0002"), nobody
+    for method, path in (
+        ("GET", V1),
+        ("PATCH", f"{V1}/{made['requestId']}?approveRequest=revoke"),
+        ("DELETE", f"{V1}/{made['requestId']}"),
+        ("POST", f"{V1}/revoke"),
+        ("POST", asking("admin/prod")),
+        ("POST", "/auth/validate"),
+    ):
+        assert error(await brit.call("bot", method, path, headers=sent)) == (403, "PE-0002"), path
+    for_ben = {"X-On-Behalf-Of": "ben@acme.example"}
+    assert error(await brit.call("bot", "GET", f"{V1}/{second['requestId']}", headers=for_ben)) == (404, "AP-0004")
+    answer = await brit.call("bot", "PATCH", decide.format(second["requestId"]), headers=for_ben)
+    assert error(answer) == (404, "AP-0004")
 
 
 async def test_anybody_may_ask_whether_we_are_there(brit: Brit) -> None:

@@ -15,7 +15,7 @@ from quorate.domain import refusals as no
 from quorate.domain.conditions import Condition, Every, Of, Party
 from quorate.domain.events import Choice, Outcome
 from quorate.domain.grants import Grant, State
-from quorate.domain.permissions import GRANT_REVOKE
+from quorate.domain.permissions import ACT_FOR, GRANT_REVOKE, WORKFLOW_READ
 from quorate.domain.requests import Request
 from quorate.surfaces.britive import shown
 from quorate.surfaces.britive.filters import ACTIVE, named_consumer, read_filter
@@ -26,6 +26,7 @@ from quorate.surfaces.britive.reading import (
     Listing,
     Revocation,
     Withdrawal,
+    acting_for,
     id_of,
     place,
     question,
@@ -43,14 +44,17 @@ PARTIES: Final = {"myApprovals": Party.APPROVER, "myRequests": Party.REQUESTER}
 
 async def list_all(http: Call) -> Response:
     wanted = query(http, Listing)
-    where = _where(wanted)
-    after = place(http, wanted)
+    where, person = _where(wanted), await acting_for(http)
+    after = place(http, wanted, person)
+    if person is not None and wanted.request_type is None:
+        raise no.NotPermitted(WORKFLOW_READ)  # What a program may see for somebody is what is theirs.
     at = http.services.clock()
 
     found = await http.services.listing.page(
         http.actor,
         Wanted(
-            of=_of(wanted.request_type),
+            of=_of(wanted.request_type, person),
+            permission=ACT_FOR if person else WORKFLOW_READ,
             kinds=ACCESS,
             where=where,
             created_since=at - timedelta(days=wanted.created_within_days) if wanted.created_within_days else None,
@@ -60,11 +64,11 @@ async def list_all(http: Call) -> Response:
     )
 
     items = await _shown(http, [one.request for one in found.items], found.at)
-    return answer(shown.ApprovalsShown(items, shown.Pagination(_next(http, wanted, found.after))))
+    return answer(shown.ApprovalsShown(items, shown.Pagination(_next(http, wanted, person, found.after))))
 
 
-def _of(kind: str | None) -> tuple[Of, ...]:
-    return () if kind is None else (Of(PARTIES[kind.strip()]),)
+def _of(kind: str | None, person: UUID | None) -> tuple[Of, ...]:
+    return () if kind is None else (Of(PARTIES[kind.strip()], person),)
 
 
 def _where(wanted: Listing) -> Condition:
@@ -76,11 +80,11 @@ def _where(wanted: Listing) -> Condition:
     return Every(tuple(conditions))
 
 
-def _next(http: Call, wanted: Listing, after: tuple[datetime, UUID] | None) -> str:
+def _next(http: Call, wanted: Listing, person: UUID | None, after: tuple[datetime, UUID] | None) -> str:
     """Give the whole address of the next page: the SDK takes no other. Source: contract §1."""
     if after is None:
         return ""
-    token = http.services.cursors.give(http.actor, question(wanted), *after)
+    token = http.services.cursors.give(http.actor, question(wanted, person), *after)
     names = {"request_type": "requestType", "active_status": "activeStatus"}
     names |= {"created_within_days": "createdWithinDays", "filter": "filter", "consumer": "consumer"}
     said = {names[name]: value for name, value in asdict(wanted).items() if value is not None and name in names}
@@ -99,14 +103,11 @@ async def read_as(http: Call) -> Response:
 
 
 async def _read(http: Call, kind: str | None) -> Response:
-    id = id_of(http)
+    id, person = id_of(http), await acting_for(http)
     if kind is None:
-        request, at = await _readable(http, id), http.services.clock()
+        request, at = await _readable(http, id, person), http.services.clock()
     else:
-        found = await http.services.listing.page(http.actor, Wanted(of=_of(kind), kinds=ACCESS, ids=(id,), limit=1))
-        if not found.items:
-            raise no.NoSuchRequest(id)
-        request, at = found.items[0].request, found.at
+        request, at = await _among(http, id, _of(kind, person), person)
     [one] = await _shown(http, [request], at)
     return answer(one)
 
@@ -114,17 +115,19 @@ async def _read(http: Call, kind: str | None) -> Response:
 async def decide(http: Call) -> Response:
     wanted = query(http, Deciding)
     id = id_of(http)
-    said = decoded(await raw_body(http), Decision, optional=True)
+    said, person = decoded(await raw_body(http), Decision, optional=True), await acting_for(http)
     comment = (said.approver_comment or "").strip() or None
 
     if wanted.approve_request == "revoke":
+        if person is not None:
+            raise no.NotPermitted(ACT_FOR)
         await _revoke(http, [id], comment)
         return Response(status_code=204)
     choice = Choice.APPROVE if wanted.approve_request == "yes" else Choice.REJECT
     try:
-        await http.services.requests.decide(http.actor, OpenStep(id), choice, comment, kinds=ACCESS)
+        await http.services.requests.decide(http.actor, OpenStep(id), choice, comment, kinds=ACCESS, acting_for=person)
     except no.NotAnApprover:
-        await _readable(http, id)  # Whoever may not even see it does not learn that it is there.
+        await _readable(http, id, person)  # Whoever may not even see it does not learn that it is there.
         raise
     return Response(status_code=204)
 
@@ -196,12 +199,23 @@ def _may_revoke(http: Call, request: Request, grant: Grant | None, at: datetime)
         raise no.GrantEnded(grant.id, state)
 
 
-async def _readable(http: Call, id: UUID) -> Request:
-    """Find a request that the caller may see. Raises: NoSuchRequest."""
+async def _readable(http: Call, id: UUID, person: UUID | None = None) -> Request:
+    """Find a request that the caller, or the one it calls for, may see. Raises: NoSuchRequest."""
+    if person is not None:
+        return (await _among(http, id, (Of(Party.INVOLVED, person),), person))[0]
     try:
         return (await http.services.search.request(http.actor, id, kinds=ACCESS)).request
     except no.NotPermitted:
         raise no.NoSuchRequest(id) from None
+
+
+async def _among(http: Call, id: UUID, of: tuple[Of, ...], person: UUID | None) -> tuple[Request, datetime]:
+    """Find a request that somebody has to do with, and the moment its state is of. Raises: NoSuchRequest."""
+    wanted = Wanted(of=of, kinds=ACCESS, ids=(id,), limit=1, permission=ACT_FOR if person else WORKFLOW_READ)
+    found = await http.services.listing.page(http.actor, wanted)
+    if not found.items:
+        raise no.NoSuchRequest(id)
+    return found.items[0].request, found.at
 
 
 async def show(http: Call, request: Request, at: datetime) -> shown.ApprovalShown:

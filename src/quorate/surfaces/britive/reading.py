@@ -7,14 +7,16 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from msgspec import Meta, Struct
+from starlette.responses import Response
 
 from quorate.app.actor import Actor, NotSignedIn, OtherTenant
 from quorate.app.cursors import BadCursor
 from quorate.domain import refusals as no
 from quorate.domain.permissions import ACT_FOR
-from quorate.surfaces.britive.services import SURFACE, Call
+from quorate.surfaces.britive.services import SURFACE, Call, Services
 from quorate.surfaces.http.problems import BadInput
 from quorate.surfaces.http.signin import LONGEST_CREDENTIAL
+from quorate.surfaces.http.surface import Handler
 
 SCHEMES: Final = ("token", "bearer", "workloadtoken")
 SUFFIX: Final = "britive-app.com"
@@ -80,16 +82,53 @@ async def sign_in(http: Call) -> Actor:
     Raises:
         NotSignedIn: before all else.
         OtherTenant: the sub-domain that was called names another tenant.
-        NotPermitted: the call is for somebody else, which no credential allows.
+        NotPermitted: the call is for somebody else, and the caller is no program that may call so.
     """
     credential = _credential(http)
     actor = await http.services.credentials.actor(credential, surface=SURFACE, address=http.address)
     named = {label for header in ("host", "x-forwarded-host") if (label := subdomain(http.headers.get(header, "")))}
     if named and named != {await http.services.tenants.slug(actor.tenant)}:
         raise OtherTenant
-    if http.headers.get("x-on-behalf-of", "").strip():
+    if _named(http) and not (actor.is_service and actor.may(ACT_FOR)):
         raise no.NotPermitted(ACT_FOR)
     return actor
+
+
+async def acting_for(http: Call) -> UUID | None:
+    """Read for whom a program calls: a login, or a credential of theirs. None: for itself.
+
+    Raises: NotPermitted: nobody in this tenant is meant.
+    """
+    named = _named(http)
+    if not named:
+        return None
+    scheme, _, credential = named.partition(" ")
+    if scheme.lower() in SCHEMES and credential.strip():
+        try:
+            them = await http.services.credentials.actor(credential.strip(), surface=SURFACE, address=http.address)
+        except NotSignedIn:
+            raise no.NotPermitted(ACT_FOR) from None
+        found = them.principal if them.tenant == http.actor.tenant else None
+    else:
+        found = await http.services.tenants.user(http.actor.tenant, named)
+    if found is None:
+        raise no.NotPermitted(ACT_FOR)
+    return found
+
+
+def for_oneself(handler: Handler[Services]) -> Handler[Services]:
+    """Let nobody do this for somebody else. Raises: NotPermitted."""
+
+    async def alone(http: Call) -> Response:
+        if _named(http):
+            raise no.NotPermitted(ACT_FOR)
+        return await handler(http)
+
+    return alone
+
+
+def _named(http: Call) -> str:
+    return http.headers.get("x-on-behalf-of", "").strip()
 
 
 def _credential(http: Call) -> str:
@@ -134,18 +173,18 @@ def request_type(text: str) -> str:
     return text
 
 
-def place(http: Call, wanted: Listing) -> Any:
+def place(http: Call, wanted: Listing, person: UUID | None) -> Any:
     """Open a page token: None on the first page. Raises: BadInput."""
     if wanted.page_token is None:
         return None
     try:
-        return http.services.cursors.take(http.actor, question(wanted), wanted.page_token, datetime, UUID)
+        return http.services.cursors.take(http.actor, question(wanted, person), wanted.page_token, datetime, UUID)
     except BadCursor:
         raise BadInput.at("pageToken", "is not a token that this list gave out to you") from None
 
 
-def question(wanted: Listing) -> str:
-    """Say what a list was asked for: a page token is good for this question alone."""
+def question(wanted: Listing, person: UUID | None) -> str:
+    """Say what a list was asked for, and for whom: a page token is good for this question alone."""
     kind = wanted.request_type.strip() if wanted.request_type else None
-    asked = (kind, wanted.filter, wanted.consumer, wanted.active_status, wanted.created_within_days)
+    asked = (person, kind, wanted.filter, wanted.consumer, wanted.active_status, wanted.created_within_days)
     return f"britive approvals {asked!r}"

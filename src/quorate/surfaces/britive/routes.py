@@ -87,11 +87,18 @@ _APPROVALS: Final[Table] = (
         status=204,
         errors=(404, 409),
     ),
-    _route("DELETE", "/v1/approvals/{id}", approvals.withdraw, "Withdraw a request", status=204, errors=(404, 409)),
+    _route(
+        "DELETE",
+        "/v1/approvals/{id}",
+        given.for_oneself(approvals.withdraw),
+        "Withdraw a request",
+        status=204,
+        errors=(404, 409),
+    ),
     _route(
         "DELETE",
         "/v1/approvals/consumer/{consumer}/resource",
-        approvals.withdraw_by_resource,
+        given.for_oneself(approvals.withdraw_by_resource),
         "Withdraw a request by what it asks for",
         query=given.Withdrawal,
         status=204,
@@ -100,7 +107,7 @@ _APPROVALS: Final[Table] = (
     _route(
         "POST",
         "/v1/approvals/revoke",
-        approvals.revoke,
+        given.for_oneself(approvals.revoke),
         "Revoke what approvals gave",
         body=given.Revocation,
         status=202,
@@ -119,7 +126,7 @@ _ACCESS: Final[Table] = (
     _route(
         "POST",
         "/access/{profileId}/environments/{environmentId}/approvalRequest",
-        access.ask_for_environment,
+        given.for_oneself(access.ask_for_environment),
         "Ask for an environment of a profile",
         body=given.Asking,
         body_optional=True,
@@ -136,7 +143,7 @@ _ACCESS: Final[Table] = (
     _route(
         "POST",
         "/resource-manager/my-resources/profiles/{profileId}/resources/{resourceId}/approvalRequest",
-        access.ask_for_resource,
+        given.for_oneself(access.ask_for_resource),
         "Ask for a resource of a profile",
         body=given.Asking,
         body_optional=True,
@@ -148,11 +155,11 @@ _ACCESS: Final[Table] = (
 _CALLERS: Final[Table] = (
     _route("GET", "/health", callers.health, "Say whether we are there", who=Who.ANYONE, answer=callers.Well),
     _route("GET", "/features", callers.features, "List features", answer=list[callers.Feature]),
-    _route("POST", "/auth/validate", callers.validate, "Say who calls", answer=callers.Validated),
+    _route("POST", "/auth/validate", given.for_oneself(callers.validate), "Say who calls", answer=callers.Validated),
     _route(
         "POST",
         "/step-up/authenticate/{factor}",
-        callers.step_up,
+        given.for_oneself(callers.step_up),
         "Show a one-time code",
         body=given.OneTimeCode,
         answer=callers.SteppedUp,
