@@ -74,7 +74,7 @@ _APPROVALS: Final[Table] = (
         approvals.read_as,
         "Read an approval as one of a list",
         answer=shown.ApprovalShown,
-        errors=(404,),
+        errors=(400, 404),
     ),
     _route(
         "PATCH",
