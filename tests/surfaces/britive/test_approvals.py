@@ -122,6 +122,22 @@ async def test_an_approval_says_who_when_and_until_when(brit: Brit) -> None:
     assert over == shown | {"status": "TIMEOUT", "overallStatus": "TIMEOUT"}  # `actionBy` says which TIMEOUT it is.
 
 
+async def test_a_decision_about_what_is_gone_counts_as_cancelled(brit: Brit) -> None:
+    profile = await brit.thing("profile", "Old", "old")
+    old = await brit.thing("environment", "Production", "prod", profile)
+    made = await brit.ask(thing="old/prod")
+    answer = await brit.story.call("ada", "DELETE", f"/resources/{old}")
+    assert answer.status_code == 200, answer.text
+
+    await brit.decided("ada", made["requestId"])
+
+    shown = await brit.read(made["requestId"])
+    assert (shown["status"], shown["actionBy"]) == ("CANCELLED", "ada@acme.example")
+    assert "expirationTimeApproval" not in shown
+    for status, count in (("CANCELLED", 1), ("APPROVED", 0)):
+        assert len(await brit.listed("rhea", f"requestType=myRequests&filter=status eq {status}")) == count
+
+
 async def test_nobody_who_decides_in_time_leaves_a_timeout_without_a_name(brit: Brit) -> None:
     made = await brit.ask()
     brit.clock.passes(minutes=5)

@@ -96,20 +96,20 @@ def named_consumer(word: str) -> Condition:
 def of_status(status: str) -> Condition:
     """Say what a status of theirs is in ours. Source: contract §3."""
     approved = _status("approved")
-    ended, revoked = _access("expired"), _access("revoked")
     match status:
         case "PENDING":
             return _status("pending")
         case "APPROVED":
-            return Every((approved, Not(ended), Not(revoked)))
+            return Every((approved, _access("active")))
         case "TIMEOUT":
-            return Some((_status("expired"), Every((approved, ended))))
+            return Some((_status("expired"), Every((approved, _access("expired")))))
         case "REVOKED":
-            return Every((approved, revoked))
+            return Every((approved, _access("revoked")))
         case "REJECTED":
             return _status("rejected")
         case "CANCELLED":
-            return _status("cancelled")
+            nothing_given = Not(Says(Field.ACCESS, Compare.PRESENT))
+            return Some((_status("cancelled"), Every((approved, nothing_given))))
         case _:
             raise AssertionError(status)
 

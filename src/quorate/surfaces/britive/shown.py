@@ -99,7 +99,7 @@ def approval(one: Request, around: Around, at: datetime, tenant_url: str) -> App
         valid_for_in_days=in_days,
         time_to_approve=minutes,
         expiration_time_for_approve_request=millis(deadline),
-        expiration_time_approval=_ends_at(one, grant),
+        expiration_time_approval=_ends_at(grant),
         action_by=(around.account(one.closed_by) or SYSTEM) if decided else UNSET,
         approver_comment=(one.closing_note or "") if decided else UNSET,
         multilevel_approval_support=len(one.route.steps) > 1,
@@ -110,9 +110,14 @@ def approval(one: Request, around: Around, at: datetime, tenant_url: str) -> App
 
 
 def status_of(one: Request, grant: Grant | None, at: datetime) -> Status:
-    """Say how it stands: access that was given may have run out, or been taken back. Source: contract §3."""
+    """Say how it stands: access that was given may have run out, or been taken back.
+
+    An approval that could give nothing, because what was asked for is gone, counts as cancelled. Source: contract §3.
+    """
     shown = one.shown_at(at)
-    if shown is Outcome.APPROVED and grant is not None:
+    if shown is Outcome.APPROVED:
+        if grant is None:
+            return "CANCELLED"
         match grant.state_at(at):
             case State.REVOKED:
                 return "REVOKED"
@@ -221,12 +226,8 @@ def _updated_at(one: Request, grant: Grant | None) -> str | UnsetType:
     return millis(grant.revoked_at if grant is not None and grant.revoked_at is not None else one.closed_at)
 
 
-def _ends_at(one: Request, grant: Grant | None) -> str | UnsetType:
-    if one.status is not Outcome.APPROVED or one.closed_at is None:
-        return UNSET
-    if grant is not None:
-        return UNSET if grant.ends_at is None else millis(grant.ends_at)
-    return UNSET if one.filing.duration is None else millis(one.closed_at + span(one.filing.duration))
+def _ends_at(grant: Grant | None) -> str | UnsetType:
+    return UNSET if grant is None or grant.ends_at is None else millis(grant.ends_at)
 
 
 def _high_risk(*things: Resource | None) -> bool | None:
