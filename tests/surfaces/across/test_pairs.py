@@ -7,7 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.surfaces.across.faces import Asked, Face, absent
+from quorate import wiring
+from tests.surfaces.across.faces import FACES, Asked, Face, absent
 from tests.surfaces.across.world import World, Written, filings
 from tests.surfaces.native.story import by, by_security
 
@@ -17,6 +18,10 @@ EXPECTED = {  # how it ends, the events that end it, and how the native history 
     "reject": ("rejected", ["Decided", "Closed"], "rejected"),
     "cancel": ("cancelled", ["Closed"], "cancelled"),
 }
+
+
+def test_every_surface_there_is_stands_in_the_table() -> None:
+    assert {face.name for face in FACES} == set(wiring.SURFACES)
 
 
 @FILINGS
@@ -71,7 +76,7 @@ async def test_time_ends_a_request_alike_everywhere_whoever_notices(world: World
         assert await world.given(asked) == (0, 0)
 
 
-CLOSED = {"native": 409, "jitsudo": 409, "sailpoint": 400, "fortanix": 404}
+CLOSED = {"native": 409, "britive": 409, "jitsudo": 409, "sailpoint": 400, "fortanix": 404}
 
 
 async def test_each_step_may_be_decided_on_another_surface(world: World) -> None:
