@@ -143,10 +143,10 @@ BAD: tuple[dict[str, Any], ...] = (
 )
 
 
-@pytest.mark.parametrize("config", BAD)
-async def test_what_would_have_no_effect_is_refused(story: Story, config: dict[str, Any]) -> None:
+async def test_what_would_have_no_effect_is_refused(story: Story) -> None:
     url = f"{V1}/config/{story.tenant}"
-    assert error(await call(story, "ada", "PUT", f"{url}/TENANT", config))[0] == 400
+    for config in BAD:
+        assert (config, error(await call(story, "ada", "PUT", f"{url}/TENANT", config))[0]) == (config, 400)
     assert error(await call(story, "ada", "GET", url))[0] == 404
 
 
