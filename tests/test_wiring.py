@@ -1,6 +1,7 @@
 """The whole of it: what answers when all is well, and when the database is away."""
 
 import asyncio
+import re
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 
@@ -58,6 +59,8 @@ async def test_the_paths_of_a_surface_that_is_switched_off_are_unknown(postgres:
                 answer = await client.request(route.method, path.replace("{", "").replace("}", ""))
                 assert answer.status_code == 404, path
         assert (await client.get(f"/openapi/{left_out}.json")).status_code == 404
+        page = (await client.get("/docs")).text
+        assert sorted(re.findall(r'data-document="/openapi/(\w+)\.json"', page)) == sorted(settings.surfaces)
         for name in settings.surfaces:
             assert (await client.get(f"/openapi/{name}.json")).json()["openapi"].startswith("3.1")
     passwords.close()
