@@ -52,10 +52,11 @@ async def test_the_paths_of_a_surface_that_is_switched_off_are_unknown(postgres:
     settings = Settings(surfaces=tuple(name for name in SURFACES if name != left_out))
     gone = wiring.SURFACES[left_out](None)  # type: ignore[arg-type]  # It is described, and never called.
     async with wiring.running(settings, dsn, seal=SEALER, passwords=passwords) as origin, calling(origin) as client:
-        kept = {(one.base + route.path, route.method) for one in origin.surfaces for route in one.routes}
+        templates = {one.base + route.path for one in origin.surfaces for route in one.routes}
+        kept = [re.compile(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(one))) for one in templates]
         for route in gone.routes:
             path = gone.base + route.path
-            if not any(path == known for known, _ in kept):
+            if not any(known.fullmatch(path) for known in kept):
                 answer = await client.request(route.method, path.replace("{", "").replace("}", ""))
                 assert answer.status_code == 404, path
         assert (await client.get(f"/openapi/{left_out}.json")).status_code == 404

@@ -75,8 +75,8 @@ Loop: TypeAlias = Callable[[], Awaitable[None]]
 SURFACES: Final[Mapping[str, Callable[[UseCases], Surface[Any]]]] = {
     "native": native.surface,
     "jitsudo": jitsudo.surface,
-    "sailpoint": sailpoint.surface,
     "britive": britive.surface,
+    "sailpoint": sailpoint.surface,
     "fortanix": fortanix.surface,
 }
 """Every face there is, by the name it goes by in the settings and at `/openapi/<name>.json`."""
