@@ -99,6 +99,25 @@ async def test_a_request_from_elsewhere_is_shown_and_decided_here(brit: Brit) ->
     assert (await brit.story.get("rhea", f"/access-requests/{made['id']}"))["status"] == "approved"
 
 
+async def test_what_has_no_row_in_the_directory_is_shown_by_what_it_goes_by(brit: Brit) -> None:
+    body = {"name": "all", "max_duration_seconds": 3600, "cedar_policy_set": "permit(principal, action, resource);"}
+    made = {}
+    for who, path, said in (
+        ("ada", "policies", body),
+        ("rhea", "requests", {"resource": {"type": "aws_account", "id": "123456789012"}, "action": "read"}),
+    ):
+        headers = {"X-API-Key": brit.story.keys[who], "X-Tenant-ID": str(brit.story.tenant)}
+        answer = await brit.story.callers[""].post(f"/v1/{path}", json=said, headers=headers)
+        assert answer.status_code == 201, answer.text
+        made = answer.json()
+
+    await brit.decided("ada", made["id"])
+
+    shown = await brit.read(made["id"])
+    assert (shown["status"], shown["resource"], shown["consumer"]) == ("APPROVED", "123456789012", "papservice")
+    assert all(isinstance(one, str) for one in shown["context"].values())
+
+
 async def test_what_is_no_asking_for_access_is_not_here(brit: Brit) -> None:
     workflow = await brit.story.workflow()
     started = await brit.story.post("ada", f"/workflows/{workflow}/start", {"subject": {}}, 201)
