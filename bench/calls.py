@@ -15,7 +15,10 @@ from bench.world import BIG, RULED, SHARED, Who, tenant_id
 API = "/api/v1"
 PAGES = 20
 READ = 20_000  # Calls that only read are made again and again.
-ENOUGH = {"create": 7000, "decide": 9000, "cycle": 4000}  # a second: more than will be answered.
+ENOUGH = {"create": 7000, "decide": 9000, "cycle": 4000} | {
+    "decide-jitsudo": 7000,
+    "decide-fortanix": 7000,
+}  # a second: more than will be answered.
 
 
 class Measured(Struct, frozen=True):
@@ -167,6 +170,29 @@ async def _decide(bench: Bench, tenants: Sequence[str], number: int) -> list[Cha
     return [[call("POST", f"{API}/approvals/{one.task}/decide", one.approver.key, _APPROVE)] for one in made]
 
 
+async def _decide_jitsudo(bench: Bench, tenants: Sequence[str], number: int) -> list[Chain]:
+    made = await bench.decidable(tenants, number)
+    body = {"reasoning": _APPROVE["note"]}
+    return [
+        [
+            call(
+                "POST",
+                f"/v1/requests/{one.request}/approve",
+                one.approver.key,
+                body,
+                headers={"X-Tenant-ID": tenant_id(one.tenant)},
+            )
+        ]
+        for one in made
+    ]
+
+
+async def _decide_fortanix(bench: Bench, tenants: Sequence[str], number: int) -> list[Chain]:
+    made = await bench.decidable(tenants, number)
+    path = "/sys/v1/approval_requests"
+    return [[call("POST", f"{path}/{one.request}/approve", one.approver.key, {})] for one in made]
+
+
 async def _cycle(bench: Bench, tenants: Sequence[str], number: int) -> list[Chain]:
     """File; the manager, whose inbox holds just that, looks it up; and approves."""
     chains: list[Chain] = []
@@ -218,6 +244,10 @@ OPERATIONS = {
     "list": Operation(_list),
     "policy": Operation(_policy),
     "decide": Operation(_decide, "Decided"),
+    "decide-jitsudo": Operation(_decide_jitsudo, "Decided"),
+    "decide-fortanix": Operation(_decide_fortanix, "Decided"),
     "create": Operation(_create, "Submitted"),
     "cycle": Operation(_cycle, "Closed"),
 }
+BESIDE = frozenset({"decide-jitsudo", "decide-fortanix"})
+"""What is the same work as `decide`, through another surface: measured beside it once, and not at every size."""

@@ -10,7 +10,7 @@ import struct
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,9 +52,10 @@ class Outcome(Struct, frozen=True):
         return not self.refused and not self.lost and self.done > 0
 
 
-def call(method: str, path: str, key: str, body: Any = None) -> bytes:
+def call(method: str, path: str, key: str, body: Any = None, *, headers: Mapping[str, object] | None = None) -> bytes:
     """Write one HTTP request."""
     head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {key}\r\n"
+    head += "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
     if body is None:
         return f"{head}\r\n".encode()
     sent = msgspec.json.encode(body)

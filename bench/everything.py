@@ -11,7 +11,7 @@ from pathlib import Path
 from asyncpg import Connection, Record
 
 from bench import limit, report, server, slowdisk, timers, world
-from bench.calls import OPERATIONS, Bench, tenants_of
+from bench.calls import BESIDE, OPERATIONS, Bench, tenants_of
 from bench.fill import Fill, tell
 from bench.limit import Limit
 from bench.report import Report
@@ -237,9 +237,10 @@ async def _one_size(
         found.add_fact("memory of the server at rest, MB", server.memory_mb)
     several, many = ([20, 1], asked.connections) if is_first else ([20], asked.connections[-2:])
     if "http" in asked.only:
-        await http_part(bench, found, OPERATIONS, [20], many, asked)
+        usual = [one for one in OPERATIONS if one not in BESIDE]
+        await http_part(bench, found, OPERATIONS if is_first else usual, [20], many, asked)
         if 1 in several and not asked.quick:
-            await http_part(bench, found, [one for one in OPERATIONS if one != "policy"], [1], [64, 256], asked)
+            await http_part(bench, found, [one for one in usual if one != "policy"], [1], [64, 256], asked)
         found.add(await bench.measure("decide", tenants=20, connections=64, seconds=asked.seconds, rate=RATE))
     if "limit" in asked.only:
         clients = asked.clients if is_first else asked.clients[-1:]

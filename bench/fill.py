@@ -27,7 +27,8 @@ CHUNK = 4000  # requests
 WITHOUT_INDEXES_FROM = 50_000
 PAST = timedelta(days=330)
 APPROVED = 0.9  # of the closed ones; the others were rejected
-NOT_COPIED = frozenset({"credential", "request_count"})  # When a key was last used; and see above.
+# When a key was last used; the next number of a tenant, of which there is one; and see above.
+NOT_COPIED = frozenset({"credential", "request_number", "request_count"})
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d(?:\.\d+)?)(?:\+00|Z)")

@@ -11,11 +11,11 @@ from typing import Self
 
 import msgspec
 
-from bench.calls import Measured
+from bench.calls import BESIDE, Measured
 from bench.limit import Limit
 from bench.world import OUT
 
-LIMIT_OF = {"create": "create", "decide": "decide", "cycle": "both"}
+LIMIT_OF = {"create": "create", "decide": "decide", "cycle": "both"} | dict.fromkeys(BESIDE, "decide")
 AIMED = {("decide", 64): 1.0, ("decide", 256): 1.3, ("cycle", 64): 0.8, ("create", 64): 0.8}
 """Times the limit, by operation and connections."""
 
