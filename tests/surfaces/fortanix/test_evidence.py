@@ -241,6 +241,24 @@ async def test_where_keys_are_demanded_to_sign_in_a_session_waits_for_one(story:
         }
     ]
     assert (waits.status_code, shown.status_code, counts.status_code) == (401, 204, 200)
+    assert "challenge" not in session  # The old one, which this tenant takes from nobody.
+
+
+async def test_where_u2f_is_taken_a_session_that_waits_names_the_old_challenge_too(story: Story) -> None:
+    [key] = await keys_are_taken(story, "ana", signIn=True, u2f=True)
+
+    session = (await story.call(None, "POST", AUTH, headers=basic(story.login("ana"), PASSWORD))).json()
+    keyless = (await story.call(None, "POST", AUTH, headers=basic(story.login("ben"), PASSWORD))).json()
+    token, options = bearer(session["access_token"]), session["fido2_assertion_options"]
+
+    assert session["challenge"] == {
+        "u2f_challenge": options["challenge"],
+        "u2f_keys": [{"keyHandle": key.public["id"], "version": "U2F_V2"}],
+    }
+    assert "challenge" not in keyless
+    assert (await story.call(None, "POST", f"{AUTH}/2fa/u2f", {}, headers=token)).status_code == 400
+    shown = await story.call(None, "POST", f"{AUTH}/2fa/fido2", signed(key, options), headers=token)
+    assert shown.status_code == 204
 
 
 async def test_a_session_that_waits_takes_one_right_answer_and_no_other(story: Story) -> None:

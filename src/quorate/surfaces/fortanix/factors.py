@@ -78,10 +78,10 @@ async def show_u2f(_: Http[UseCases]) -> Response:
 def options(asked: ToSign) -> MfaChallenge:
     """Show what a FIDO2 key is to sign, as browsers take it."""
     return MfaChallenge(
-        challenge=_text(asked.challenge),
+        challenge=text(asked.challenge),
         timeout=asked.timeout_s * 1000,
         rp_id=asked.rp_id,
-        allow_credentials=[KeyAllowed(_text(id)) for id in asked.key_ids],
+        allow_credentials=[KeyAllowed(text(id)) for id in asked.key_ids],
         user_verification="required" if asked.demands_user else "preferred",
         extensions=Extensions(asked.app_id) if asked.takes_u2f else UNSET,
     )
@@ -89,8 +89,13 @@ def options(asked: ToSign) -> MfaChallenge:
 
 def u2f_options(asked: ToSign) -> MfaChallenge:
     """Show what a U2F key is to sign."""
-    return MfaChallenge(u2f_challenge=_text(asked.challenge), u2f_keys=[U2fKey(_text(id)) for id in asked.key_ids])
+    return MfaChallenge(u2f_challenge=text(asked.challenge), u2f_keys=u2f_keys(asked))
 
 
-def _text(data: bytes) -> str:
+def u2f_keys(asked: ToSign) -> list[U2fKey]:
+    return [U2fKey(text(id)) for id in asked.key_ids]
+
+
+def text(data: bytes) -> str:
+    """Write bytes as browsers do: base64url without padding."""
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

@@ -12,8 +12,9 @@ from starlette.responses import Response
 from quorate import __version__
 from quorate.app.actor import Actor, NotSignedIn
 from quorate.app.cases import UseCases
+from quorate.app.evidence import ToSign
 from quorate.app.sessions import Opened
-from quorate.surfaces.fortanix.factors import MfaChallenge, options
+from quorate.surfaces.fortanix.factors import MfaChallenge, U2fKey, options, text, u2f_keys
 from quorate.surfaces.fortanix.reading import Account, SignIn, as_service, basic
 from quorate.surfaces.fortanix.shown import Id
 from quorate.surfaces.http.answering import answer
@@ -39,6 +40,13 @@ class Fido2Method(Struct, frozen=True):
     mfa_devices: list[MfaDevice]
 
 
+class U2fChallenge(Struct, frozen=True):
+    """The key's challenge once more, as clients wrote it before FIDO2; what a key answers goes to `2fa/fido2`."""
+
+    u2f_challenge: str
+    u2f_keys: list[U2fKey]
+
+
 class AuthResponse(Struct, frozen=True):
     """A session. `expires_in` is in seconds. With methods for a second factor, it waits for one."""
 
@@ -48,6 +56,7 @@ class AuthResponse(Struct, frozen=True):
     entity_id: Id
     fido2_assertion_options: MfaChallenge | UnsetType = UNSET
     allowed_mfa_methods: list[dict[Literal["Fido2"], Fido2Method]] | UnsetType = UNSET
+    challenge: U2fChallenge | UnsetType = UNSET
 
 
 class SelectAccount(Struct, frozen=True):
@@ -172,4 +181,9 @@ def _session(opened: Opened) -> AuthResponse:
     asked = options(opened.to_sign)
     devices = [MfaDevice(key.id) for key in asked.allow_credentials or []]
     method = Fido2Method(asked, str(asked.challenge), devices)
-    return replace(session, fido2_assertion_options=asked, allowed_mfa_methods=[{"Fido2": method}])
+    old = _as_u2f(opened.to_sign) if opened.to_sign.takes_u2f else UNSET
+    return replace(session, fido2_assertion_options=asked, allowed_mfa_methods=[{"Fido2": method}], challenge=old)
+
+
+def _as_u2f(asked: ToSign) -> U2fChallenge:
+    return U2fChallenge(text(asked.challenge), u2f_keys(asked))
