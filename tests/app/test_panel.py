@@ -20,7 +20,7 @@ async def acme(db: Database, tenant: UUID) -> Company:
 
 
 async def members(acme: Company, done: Done) -> list[Member]:
-    panels = await Panels(acme.db, acme.clock).of(acme.tenant, [done.request])
+    panels, _ = await Panels(acme.db, acme.clock).of(acme.tenant, [done.request])
     return sorted(panels[done.request.id].members, key=lambda one: one.id)
 
 
@@ -84,7 +84,7 @@ async def test_what_a_member_must_show_is_all_that_stands_above_them_on_any_path
     await acme.workflow(Node(Count(2), (by_password, by_key, Leaf(Kind.SERVICE, str(bot))), overlap=True))
     done = await acme.ask()
 
-    found = await Panels(acme.db, acme.clock).of(acme.tenant, [done.request])
+    found, _ = await Panels(acme.db, acme.clock).of(acme.tenant, [done.request])
 
     panel = found[done.request.id]
     assert panel.members == (
@@ -100,7 +100,7 @@ async def test_the_panels_of_many_requests_are_told_at_once(acme: Company) -> No
     first, second = await acme.ask(), await acme.ask(acme.cyd)
     second = await acme.decide(acme.ana, second)
 
-    found = await Panels(acme.db, acme.clock).of(acme.tenant, [first.request, second.request])
+    found, _ = await Panels(acme.db, acme.clock).of(acme.tenant, [first.request, second.request])
 
     assert {id: [one.id for one in panel.members] for id, panel in found.items()} == {
         first.request.id: [acme.ana],
@@ -114,4 +114,5 @@ async def test_how_long_what_is_over_is_kept_is_the_tenants_to_say(acme: Company
     panels = Panels(acme.db, acme.clock)
 
     assert await panels.keeping(acme.tenant) == Keeping(timedelta(seconds=60), retains=True)
+    assert (await panels.of(acme.tenant, []))[1] == await panels.keeping(acme.tenant)
     assert await panels.keeping(olu) == Keeping(timedelta(days=30), retains=False)

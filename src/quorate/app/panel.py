@@ -45,8 +45,8 @@ class Panels:
     def __init__(self, db: Database, clock: Callable[[], datetime]) -> None:
         self._db, self._clock = db, clock
 
-    async def of(self, tenant: UUID, requests: Collection[Request]) -> dict[UUID, Panel]:
-        """Find the panels of these requests; whether the caller may see them is settled before.
+    async def of(self, tenant: UUID, requests: Collection[Request]) -> tuple[dict[UUID, Panel], Keeping]:
+        """Find the panels of these requests, and their tenant's `keeping`. Who may see them is settled before.
 
         Members are those who can decide the open step now. Of an operation, whose approvers are written down by
         name, also those named in the steps that have been opened and those who have decided, in the order of the tree.
@@ -55,19 +55,30 @@ class Panels:
         async with self._db.tx([tenant]) as tx:
             around = await _look(tx, requests, at)
             people, candidates = await _named(tx, tenant, requests, around, at)
-        return {one.id: _panel(one, candidates[one.id], people, at) for one in requests}
+            near = {id for one in requests for id in (*one.askers(), *_written(one), *_deciders(one))}
+            near |= {id for ids in candidates.values() for id in ids}
+            services = await search.services(tx, tenant, near)
+            kept = await _keeping(tx, tenant)
+        return {one.id: _panel(one, candidates[one.id], people, services, at) for one in requests}, kept
 
     async def keeping(self, tenant: UUID) -> Keeping:
         """Say what a tenant has settled about requests that are over."""
         async with self._db.tx([tenant]) as tx:
-            rules = (await tenants.rules(tx))[tenant]
-        return Keeping(timedelta(seconds=rules.operation_expiry_s), rules.retains_expired)
+            return await _keeping(tx, tenant)
+
+
+async def _keeping(tx: Tx, tenant: UUID) -> Keeping:
+    rules = (await tenants.rules(tx))[tenant]
+    return Keeping(timedelta(seconds=rules.operation_expiry_s), rules.retains_expired)
 
 
 async def _look(tx: Tx, requests: Collection[Request], at: datetime) -> People:
     """Read who is behind the leaves of every open step."""
-    leaves = {leaf for one in requests if _is_open(one, at) for leaf in one.tree.every_leaf()}
-    accounts = {id for one in requests for id in one.askers()} | mentioned(leaves)
+    opened = [one for one in requests if _is_open(one, at)]
+    if not opened:
+        return People()
+    leaves = {leaf for one in opened for leaf in one.tree.every_leaf()}
+    accounts = {id for one in opened for id in one.askers()} | mentioned(leaves)
     return await seen(tx, accounts, leaves, at)
 
 
@@ -92,11 +103,13 @@ async def _named(
         for request, ids in first.items()
     }
     accounts = {id for ids in candidates.values() for id in ids}
+    if not accounts:
+        return People(), candidates
     accounts |= {id for one in requests for id in (*one.askers(), *_written(one), *_deciders(one))}
     return await seen(tx, accounts, (), at), candidates
 
 
-def _panel(request: Request, candidates: list[UUID], people: People, at: datetime) -> Panel:
+def _panel(request: Request, candidates: list[UUID], people: People, services: frozenset[UUID], at: datetime) -> Panel:
     found: dict[UUID, Demand] = {}
     if request.filing.kind is RequestKind.OPERATION:
         for id in (*_written(request), *_deciders(request)):
@@ -107,7 +120,6 @@ def _panel(request: Request, candidates: list[UUID], people: People, at: datetim
         is_spent = say is None or {id, person.human} & state.closed_to or say.on_behalf_of in state.spent
         if say is not None and not is_spent:
             found.setdefault(id, quorum.demand_on(request.tree, say.leaves))
-    services = frozenset(id for id, person in people.persons.items() if person.is_service)
     return Panel(tuple(Member(id, demand) for id, demand in found.items()), services)
 
 

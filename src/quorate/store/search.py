@@ -107,6 +107,16 @@ async def group_names(tx: Tx, tenant: UUID, ids: Collection[UUID]) -> dict[UUID,
     return {row["id"]: row["name"] for row in rows}
 
 
+async def services(tx: Tx, tenant: UUID, ids: Collection[UUID]) -> frozenset[UUID]:
+    """Say which of these accounts are services."""
+    rows = await tx.all(
+        "SELECT id FROM principal WHERE tenant_id = $1 AND id = ANY ($2::uuid[]) AND kind = 'service'",
+        tenant,
+        list(ids),
+    )
+    return frozenset(row["id"] for row in rows)
+
+
 async def delegates(tx: Tx, tenant: UUID, ids: Collection[UUID], at: datetime) -> dict[UUID, list[UUID]]:
     """Name those who may use the say of these at a moment, by whose say it is. Who lends it to nobody is absent."""
     rows = await tx.all(

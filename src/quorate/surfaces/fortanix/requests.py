@@ -19,7 +19,7 @@ from quorate.app.requests import OpenStep
 from quorate.domain.conditions import Compare, Field, Not, Of, Party, Says, Some
 from quorate.domain.events import Choice, Outcome, RequestKind
 from quorate.domain.permissions import AUDIT_READ
-from quorate.domain.refusals import NoResult, NoSuchRequest, NotPermitted, NotTheRequester
+from quorate.domain.refusals import NoResult, NoSuchRequest, NotPermitted, NotTheRequester, Refusal
 from quorate.domain.requests import Request
 from quorate.surfaces.fortanix import shown
 from quorate.surfaces.fortanix.reading import Approval, Denial, Filter, NewRequest, as_id
@@ -69,13 +69,17 @@ async def read(http: Call) -> Response:
 
 async def approve(http: Call) -> Response:
     sent = await body(http, Approval, optional=True)
-    evidence, found = sent.evidence, await find(http)
+    evidence, id = sent.evidence, as_id(http.path["id"])
 
-    done = await http.services.requests.decide(
-        http.actor, OpenStep(found.id), Choice.APPROVE, None, evidence, attached=sent.body
-    )
-    if done.request.status is Outcome.APPROVED and found.filing.kind is RequestKind.OPERATION:
-        await http.services.operations.wait(http.actor.tenant, found.id, PATIENCE_S)
+    try:
+        done = await http.services.requests.decide(
+            http.actor, OpenStep(id), Choice.APPROVE, None, evidence, attached=sent.body
+        )
+    except Refusal:
+        await find(http)  # Whoever may not see it is not told what else is wrong.
+        raise
+    if done.request.status is Outcome.APPROVED and done.request.filing.kind is RequestKind.OPERATION:
+        await http.services.operations.wait(http.actor.tenant, id, PATIENCE_S)
 
     return answer(await _shown(http, done.request))
 
@@ -158,7 +162,6 @@ async def _shown(http: Call, request: Request) -> ApprovalRequest:
 async def _all_shown(http: Call, requests: Collection[Request]) -> list[ApprovalRequest]:
     tenant, services, at = http.actor.tenant, http.services, http.services.clock()
     operations = [one.id for one in requests if one.filing.kind is RequestKind.OPERATION]
-    panels = await services.panels.of(tenant, requests)
-    keeping = await services.panels.keeping(tenant)
+    panels, keeping = await services.panels.of(tenant, requests)
     executions = await services.operations.executions(tenant, operations) if operations else {}
     return [shown.request(one, panels[one.id], keeping, executions.get(one.id), at) for one in requests]
