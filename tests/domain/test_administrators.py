@@ -52,7 +52,11 @@ def test_an_override_may_reject_whatever_the_rejection_rule() -> None:
 
 
 @pytest.mark.parametrize("facts", [{"kind": RequestKind.OPERATION}, {"is_review": True}, None])
-@pytest.mark.parametrize("command", [do.Override(ADA, APPROVE), do.TakeSeat(ADA, APPROVE)], ids=["override", "seat"])
+@pytest.mark.parametrize(
+    "command",
+    [do.Override(ADA, APPROVE), do.TakeSeat(ADA, APPROVE), do.Reassign(ADA, to=ADA, giver=ANA)],
+    ids=["override", "seat", "reassigning to oneself"],
+)
 def test_operations_reviews_and_steps_that_say_so_are_kept_from_administrators(
     facts: dict[str, object] | None, command: do.Command
 ) -> None:
@@ -62,6 +66,16 @@ def test_operations_reviews_and_steps_that_say_so_are_kept_from_administrators(
 
     with pytest.raises(no.OverrideForbidden):
         world.do(command)
+
+
+def test_an_administrator_gives_a_say_in_an_operation_to_somebody_else() -> None:
+    world = World(Route((step(user(ANA)),)))
+    world.filing = replace(world.filing, kind=RequestKind.OPERATION)
+    world.submit()
+
+    world.do(do.Reassign(ADA, to=BEN, giver=ANA))
+
+    assert world.request.tree.members == (user(BEN),)
 
 
 def test_a_seat_counts_as_one_decision_and_does_not_settle_the_step() -> None:

@@ -244,6 +244,7 @@ def reassign(request: Request, command: do.Reassign, people: People, *, at: date
         AlreadyDecided: the say has been used.
         AlreadyClosed: the step is no longer open.
         CannotReassign: the giver has none, or the taker may not have it. Source: design §3, rule 12.
+        OverrideForbidden: an administrator takes somebody's say for themselves where no seat may be taken (rule 11).
     """
     actor, is_administrator = people.person(command.actor), _may(command.actor, WORKFLOW_WRITE, people)
     state = _step_meant(request, command.step)
@@ -264,6 +265,8 @@ def reassign(request: Request, command: do.Reassign, people: People, *, at: date
     if given is None or given.on_behalf_of is not None:
         raise no.CannotReassign(giver.id, "no_say")
     _may_take(request, people.person(command.to), people)
+    if giver.human != actor.human and people.human(command.to) == actor.human:
+        _must_be_overridable(request)
 
     moved = _reassignment(request, actor, giver.human, command.to, given.leaves, command.note, people, at)
     return [moved, *recheck(apply(request, moved), people, at=at)]
