@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+import pytest
+
 from tests.surfaces.jitsudo.story import ACCOUNT, Jit, error
 
 
@@ -71,6 +73,15 @@ async def test_the_audit_log_goes_by_pages_and_spans(jit: Jit) -> None:
     assert len((await jit.get("ada", f"/audit-log?action=request.created&to={span}"))["data"]) == 3
     for query in ("from=yesterday", "to=2026-01-01", "limit=0", "cursor=x"):
         assert error(await jit.call("ada", "GET", f"/audit-log?{query}")) == (400, "invalid_input")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("from", "0001-01-01T00:00:00%2B14:00"), ("to", "9999-12-31T23:59:59-14:00")]
+)
+async def test_a_moment_that_nothing_can_keep_is_bad_input(jit: Jit, name: str, text: str) -> None:
+    answer = await jit.call("ada", "GET", f"/audit-log?{name}={text}")
+
+    assert error(answer) == (400, "invalid_input")
 
 
 async def test_the_audit_log_is_for_auditors_of_this_tenant(jit: Jit) -> None:

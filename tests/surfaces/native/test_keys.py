@@ -140,6 +140,16 @@ async def test_a_delegate_decides_from_when_until_when_it_was_said(story: Story)
     assert error(await story.call("ada", "DELETE", f"/delegations/{today['id']}")) == (404, "RESOURCE_NOT_FOUND")
 
 
+async def test_a_moment_that_nothing_can_keep_is_bad_input(story: Story) -> None:
+    never = "9999-12-31T23:59:59-14:00"
+    span = {"to": str(story.ids["ben"]), "startsAt": never, "endsAt": never}
+
+    assert error(await story.call("ana", "POST", "/delegations", span)) == (400, "VALIDATION_ERROR")
+    key = {"name": "laptop", "expiresAt": never}
+    answer = await story.call("ana", "POST", f"/users/{story.ids['ana']}/keys", key)
+    assert error(answer) == (400, "VALIDATION_ERROR")
+
+
 async def test_one_lends_ones_own_say_and_with_workflow_write_anybodys(story: Story) -> None:
     body = {"from": str(story.ids["ana"]), "to": str(story.ids["ben"]), **SPAN}
     assert error(await story.call("rhea", "POST", "/delegations", body)) == (403, "FORBIDDEN")

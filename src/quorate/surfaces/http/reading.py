@@ -10,6 +10,7 @@ import asyncio
 import functools
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from email import message_from_bytes
 from email.policy import HTTP
 from itertools import islice
@@ -131,6 +132,14 @@ def _parts(of_type: str, data: bytes) -> dict[str, str]:
     if len(found) > FIELDS_LIMIT or any("\0" in value for value in found.values()):
         raise BadInput.at(None, "the form is not valid")
     return {name: value for name, value in found.items() if value.strip()}
+
+
+def storable(at: datetime, name: str) -> datetime:
+    """Give a moment in UTC, as the database keeps it. Raises `BadInput`: its year there is below 1 or above 9999."""
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        raise BadInput.at(name, "must be in the years 1 to 9999") from None
 
 
 def deeper_than(data: bytes, levels: int) -> bool:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from quorate.app.audit import Occurrence, Pattern, Recorded, Sought
 from quorate.surfaces.http.answering import moment
-from quorate.surfaces.http.reading import query
+from quorate.surfaces.http.reading import query, storable
 from quorate.surfaces.jitsudo import shown
 from quorate.surfaces.jitsudo.calls import listed
 from quorate.surfaces.jitsudo.reading import AuditListing, account, key_meant, place
@@ -73,8 +73,8 @@ async def _sought(http: Call, wanted: AuditListing) -> Sought:
         patterns=(pattern,) if pattern else (),
         kinds=(wanted.resource_type,) if wanted.resource_type else (),
         resource=_as_id(wanted.resource_id) if wanted.resource_id else None,
-        since=wanted.from_,
-        before=wanted.to,
+        since=storable(wanted.from_, "from") if wanted.from_ else None,
+        before=storable(wanted.to, "to") if wanted.to else None,
     )
 
 

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from quorate.app.delegations import Delegation
 from quorate.surfaces.http.answering import moment
 from quorate.surfaces.http.paging import Paging
-from quorate.surfaces.http.reading import body, query
+from quorate.surfaces.http.reading import body, query, storable
 from quorate.surfaces.native.calls import given, said
 from quorate.surfaces.native.keys import Instant
 from quorate.surfaces.native.services import Call
@@ -52,9 +52,10 @@ async def list_all(http: Call) -> Response:
 
 async def create(http: Call) -> Response:
     new = await body(http, NewDelegation)
+    begins, ends = storable(new.starts_at, "startsAt"), storable(new.ends_at, "endsAt")
 
     made = await http.services.delegations.create(
-        http.actor, as_id(new.giver) if new.giver else None, as_id(new.to), new.starts_at, new.ends_at
+        http.actor, as_id(new.giver) if new.giver else None, as_id(new.to), begins, ends
     )
 
     return given(_shown(made), status=201)

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from quorate.app.keyring import Key, Kind
 from quorate.surfaces.http.answering import moment, moment_or_none
 from quorate.surfaces.http.paging import Paging
-from quorate.surfaces.http.reading import body, query
+from quorate.surfaces.http.reading import body, query, storable
 from quorate.surfaces.native.calls import given, said
 from quorate.surfaces.native.services import Call, Handler
 from quorate.surfaces.native.shapes import Name, as_id
@@ -60,10 +60,9 @@ def list_all(kind: Kind) -> Handler:
 def create(kind: Kind) -> Handler:
     async def handle(http: Call) -> Response:
         new = await body(http, NewKey)
+        until = storable(new.expires_at, "expiresAt") if new.expires_at else None
 
-        made = await http.services.keys.create(
-            http.actor, kind, as_id(http.path["id"]), new.name.strip(), new.expires_at
-        )
+        made = await http.services.keys.create(http.actor, kind, as_id(http.path["id"]), new.name.strip(), until)
 
         return given(_shown(made.key, made.secret), status=201)
 
