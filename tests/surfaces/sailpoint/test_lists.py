@@ -224,3 +224,18 @@ async def test_the_first_shape_filters_by_status_and_kind_of_reference_alone(sto
         assert sorted(await ids(story, "ana", FIRST[0], filters=text)) == sorted(found)
     for text in ("status ne PENDING", "name eq x", "createdDate gt 2018", "referenceId eq r1"):
         assert error(await call(story, "ana", "GET", f"{FIRST[0]}?filters={text}"))[0] == 400
+
+
+async def test_a_filter_asks_for_no_more_than_the_database_answers_at_once(story: Story) -> None:
+    mine = f'approverId eq "{story.ids["ana"]}"'
+    for text, status in [
+        (" or ".join([mine] * 10), 200),
+        (" or ".join([mine] * 11), 400),
+        (f"approverId in ({', '.join([str(story.ids['ana'])] * 11)})", 400),
+        (" or ".join(["name co x"] * 100), 200),
+        (" and ".join(["not name co x"] * 101), 400),
+    ]:
+        answer = await story.callers["ana"].get(V1, params={"filters": text})
+        assert answer.status_code == status, text
+        if status == 400:
+            error(answer)

@@ -17,6 +17,7 @@ from quorate.domain.conditions import (
     Party,
     Says,
     Some,
+    parties,
 )
 from quorate.domain.conditions import Not as Isnt
 from quorate.domain.events import Outcome, RequestKind
@@ -30,6 +31,8 @@ from quorate.surfaces.sailpoint.vocabulary import (
     STATUS,
     STATUS_FIRST,
 )
+
+MOST_APPROVERS: Final = 10
 
 _COMPARE: Final[Mapping[str, Compare]] = {
     "eq": Compare.EQUAL,
@@ -84,7 +87,10 @@ _IS_ACCESS: Final = Says(Field.KIND, Compare.EQUAL, (RequestKind.ACCESS.value,))
 
 def condition(text: str, *, first_shape: bool) -> Condition:
     """Read a filter of a list. The vendor's own example begins with the parameter's name again. Raises `BadFilter`."""
-    return _meaning(grammar.parse(text.strip().removeprefix("filters=")), first_shape)
+    found = _meaning(grammar.parse(text.strip().removeprefix("filters=")), first_shape)
+    if sum(1 for _ in parties(found)) > MOST_APPROVERS:  # Each costs the database far more than any other comparison.
+        raise BadFilter(f"a filter may ask for approvers at most {MOST_APPROVERS} times")
+    return found
 
 
 def order(text: str) -> tuple[Sort, ...]:

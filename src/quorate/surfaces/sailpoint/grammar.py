@@ -13,6 +13,7 @@ from msgspec import Struct
 
 LONGEST: Final = 8_000  # characters of a filter
 DEEPEST: Final = 50  # levels of parentheses and of `not`
+MOST: Final = 100  # comparisons
 
 ONE: Final = frozenset({"eq", "ne", "co", "sw", "gt", "ge", "lt", "le"})
 MANY: Final = frozenset({"in", "ca"})
@@ -88,6 +89,7 @@ class _Reader:
 
     def __init__(self, tokens: list[_Token]) -> None:
         self.left = tokens[::-1]
+        self._compared = 0
 
     def peek(self) -> _Token | None:
         return self.left[-1] if self.left else None
@@ -116,6 +118,9 @@ class _Reader:
         return self._comparison()
 
     def _comparison(self) -> Comparison:
+        self._compared += 1
+        if self._compared > MOST:
+            raise BadFilter(f"a filter may have at most {MOST} comparisons")
         if self._takes("pr"):
             return Comparison(self._field(), "pr")
         field = self._field()
