@@ -23,7 +23,8 @@ USUAL_S: Final = 3600
 class Rules(Struct, frozen=True):
     """May people decide what is their own, who steps in where nobody can decide, who wants to hear of it,
     who may break the glass, how long access lasts that must end where nobody says when, how long an operation waits,
-    whether what has expired stays to be seen where it would not, and what is settled for steps of any workflow."""
+    whether what has expired stays to be seen where it would not, what is settled for steps of any workflow, and whether
+    the result of an operation is only for who could still ask for it."""
 
     self_approval: bool = False
     fallback: tuple[Leaf, ...] = ()
@@ -33,6 +34,7 @@ class Rules(Struct, frozen=True):
     operation_expiry_s: int = EXPIRY_S
     retains_expired: bool = False
     defaults: tuple[Settled, ...] = ()
+    rechecks_results: bool = False
 
 
 async def rules(tx: Tx) -> dict[UUID, Rules]:
@@ -102,7 +104,17 @@ def _rules(settings: bytes, webhooks: bytes | None, defaults: bytes | None) -> R
     usual_s = (said.get("jitsudo") or {}).get("defaultDurationSeconds") or USUAL_S
     expiry_s, retains = said.get("operationExpirySeconds") or EXPIRY_S, said.get("retainExpiredRequests") is True
     settled = _settled.decode(defaults) if defaults else ()
-    return Rules(said.get("selfApproval") is True, leaves, subscriptions, glass, usual_s, expiry_s, retains, settled)
+    return Rules(
+        said.get("selfApproval") is True,
+        leaves,
+        subscriptions,
+        glass,
+        usual_s,
+        expiry_s,
+        retains,
+        settled,
+        said.get("recheckAccessForResults") is True,
+    )
 
 
 def _camel_to_ours(said: dict[str, Any]) -> dict[str, Any]:

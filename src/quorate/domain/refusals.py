@@ -144,6 +144,14 @@ class NotTheRequester(Refusal):
     request: UUID | str
 
 
+@dataclass(eq=False)
+class NoLongerTheirs(Refusal):
+    """Whoever asked for an operation could not ask for it now, and the tenant keeps its result from such people."""
+
+    code = "no_longer_theirs"
+    request: UUID | str
+
+
 # What state it is in.
 
 

@@ -97,6 +97,7 @@ def everything() -> dict[str, Any]:
             "fallbackApprovers": [{"role": "admins"}, {"user": "ana@acme.example"}],
             "operationExpirySeconds": 2592000,
             "retainExpiredRequests": False,
+            "recheckAccessForResults": False,
             "breakGlass": {"enabled": True, "groups": ["Security"], "maxSeconds": 3600, "types": ["aws_account"]},
             "webauthn": {"rpId": "keys.acme.example", "origins": ["https://keys.acme.example"], "signIn": False},
             "publicUrl": None,

@@ -4,6 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from tests.app.directory import change
 from tests.surfaces.fortanix.story import REQUESTS, SIGN, Story
 
 KEYS = {
@@ -188,6 +189,27 @@ async def test_a_result_can_be_fetched_until_its_expiry(story: Story) -> None:
     story.clock.passes(hours=1)
 
     assert (await story.call("rhea", "POST", f"{REQUESTS}/{id}/result")).status_code == 404
+
+
+async def test_where_access_is_rechecked_a_result_is_kept_from_who_could_not_ask_for_it_now(story: Story) -> None:
+    id = await approved(story)
+    result = f"{REQUESTS}/{id}/result"
+    await story.apply(settings={"recheckAccessForResults": True})
+
+    async def rename(old: str, new: str) -> None:
+        sql = "UPDATE operation SET path = $3 WHERE tenant_id = $1 AND path = $2"
+        await change(story.owner, story.tenant, sql, old, new)
+
+    await rename("crypto/v1/sign", "crypto/v1/gone")
+    refused = await story.call("rhea", "POST", result)
+    unseen = (await story.read("rhea", id))["result_viewed"]
+    await rename("crypto/v1/gone", "crypto/v1/sign")
+    again = await story.call("rhea", "POST", result)
+
+    assert refused.status_code == 403
+    assert refused.text == "You may no longer ask for this operation, so its result is not for you"
+    assert unseen is False
+    assert (again.status_code, again.json()["status"]) == (200, 200)
 
 
 async def test_the_requester_deletes_it_in_any_state_and_the_audit_log_keeps_it(story: Story) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import pytest
 
 from quorate.app.operations.own import OWN, covering
@@ -233,6 +234,55 @@ async def test_what_is_protected_by_a_workflow_that_is_not_active_cannot_be_done
 
     assert refused.json()["error"]["message"] == REFUSED
     assert error(await story.call("ada", "POST", "/operations", asked)) == (400, "VALIDATION_ERROR")
+
+
+async def rechecked(story: Story, *, wanted: bool = True) -> None:
+    said = msgspec.json.encode({"recheckAccessForResults": wanted})
+    async with story.db.tx([story.tenant]) as tx:
+        await tx.run("UPDATE tenant SET settings = $2 WHERE id = $1", story.tenant, said)
+
+
+async def test_a_result_is_only_for_who_could_still_ask_where_the_tenant_wants_that(story: Story) -> None:
+    workflow = await story.workflow(activate=False)
+    await protect(story)
+    operation = await asked(story, "bot", "DELETE", f"/api/v1/workflows/{workflow}")
+    await approve(story, operation, "ana", "ada")
+    done = await ended(story, "bot", operation)
+    assert done["result"]["status"] == 200
+    services, path = f"/services/{story.ids['bot']}", f"/operations/{operation['id']}"
+
+    await rechecked(story)
+    still = await story.get("bot", path)
+    await story.call("ada", "PUT", services, {"permissions": []})
+    lost = await story.get("bot", path)
+    await rechecked(story, wanted=False)
+    unasked = await story.get("bot", path)
+
+    assert still["result"] == done["result"]
+    assert (lost["result"], lost["execution"]["status"]) == (None, "succeeded")
+    assert unasked["result"] == done["result"]
+
+
+async def test_the_secret_of_anothers_key_is_not_shown_again_to_who_may_make_no_such_key(story: Story) -> None:
+    """The rule is for everybody's keys: the bot made one for Cyd, and one of its own."""
+    await protect(story, "POST", "/api/v1/users/{id}/keys")
+    await protect(story, "POST", "/api/v1/services/{id}/keys")
+    bot = story.ids["bot"]
+    await story.call("ada", "PUT", f"/services/{bot}", {"permissions": ["key:write"]})
+    made = []
+    for holder in (f"users/{story.ids['cyd']}", f"services/{bot}"):
+        operation = await asked(story, "bot", "POST", f"/api/v1/{holder}/keys", {"name": "new"})
+        await approve(story, operation, "ana", "ada")
+        made.append((await ended(story, "bot", operation))["id"])
+    await rechecked(story)
+
+    before = [(await story.get("bot", f"/operations/{id}"))["result"]["status"] for id in made]
+    await story.call("ada", "PUT", f"/services/{bot}", {"permissions": []})
+    after = [(await story.get("bot", f"/operations/{id}"))["result"] for id in made]
+
+    assert before == [201, 201]
+    assert after[0] is None
+    assert after[1]["status"] == 201, "a service makes its own keys without any permission"
 
 
 async def test_an_operation_waits_as_long_as_the_tenant_says(story: Story) -> None:

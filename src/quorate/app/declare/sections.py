@@ -91,6 +91,7 @@ SETTINGS: Final[Mapping[str, Field]] = {
     "fallbackApprovers": leaves,
     "operationExpirySeconds": whole(1, 10 * YEAR_S),
     "retainExpiredRequests": flag,
+    "recheckAccessForResults": flag,
     "breakGlass": table({"enabled": flag, "groups": each(name), "maxSeconds": whole(1, YEAR_S), "types": each(name)}),
     "webauthn": table(
         {

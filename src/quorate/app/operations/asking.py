@@ -1,20 +1,23 @@
 """Asking for an operation: which rule it falls under, what it is about, and the request that makes of it."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 from msgspec import Struct
 
-from quorate.app.asking import AskOperation
+from quorate.app.actor import Actor
+from quorate.app.asking import AskOperation, as_id
+from quorate.app.authority import acting
 from quorate.app.operations.own import Own, own
 from quorate.domain import commands as do
 from quorate.domain import refusals as no
 from quorate.domain.events import Filing, RequestKind, Target
 from quorate.domain.operations import Operation, closest
-from quorate.domain.people import People
+from quorate.domain.people import People, Person
 from quorate.domain.permissions import allows
 from quorate.domain.workflows import Status, Workflow
-from quorate.store import operations, targets
+from quorate.store import operations, targets, view
 from quorate.store.operations import Rule
 from quorate.store.requests import Key
 from quorate.store.tx import Tx
@@ -59,6 +62,33 @@ async def govern(tx: Tx, askings: Sequence[tuple[UUID, AskOperation]]) -> list[G
     return answers
 
 
+async def may_ask(tx: Tx, actor: Actor, asking: AskOperation, at: datetime) -> bool:
+    """Say whether somebody could ask for this now: there is a rule for it, and they hold what one of ours needs.
+
+    Keys anybody may ask for, because what they need depends on whose they are; here they are held to that.
+
+    Raises: AccountInactive.
+    """
+    person = await acting(tx, actor, at)
+    [found] = await govern(tx, [(actor.tenant, asking)])
+    if found.rule is None or _lacking(found, person) is not None:
+        return False
+    if found.own is None or found.own.of_others is None or person.may(found.own.of_others):
+        return True
+    match = closest([found.own], asking.method, asking.path)
+    holder = as_id(match[1]["id"]) if match else None
+    if holder is None:
+        return False
+    seen = (await view.read(tx, [(actor.tenant, holder)], [], at))[actor.tenant].persons
+    return holder in seen and actor.principal in (holder, seen[holder].owner)
+
+
+def _lacking(found: Governed, person: Person) -> str | None:
+    """Name the permission that one of ours needs and somebody does not hold."""
+    needed = found.own.permission if found.own is not None else None
+    return needed if needed is not None and not allows(person.permissions, needed) else None
+
+
 def _about(
     asking: AskOperation, ours: Own | None, match: tuple[Rule, dict[str, str]] | None
 ) -> tuple[str, UUID] | None:
@@ -84,8 +114,8 @@ def submission(actor: UUID, asking: AskOperation, found: Governed, people: Peopl
         WorkflowNotActive: what it needs cannot be had at present.
     """
     person = people.person(actor)
-    if found.own is not None and found.own.permission and not allows(person.permissions, found.own.permission):
-        raise no.NotPermitted(found.own.permission)
+    if (lacking := _lacking(found, person)) is not None:
+        raise no.NotPermitted(lacking)
     if found.rule is None:
         refusal = no.NoSuchOperation if found.own is None else no.NoApprovalNeeded
         raise refusal(asking.method, asking.path)

@@ -9,7 +9,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from quorate.domain.operations import closest, is_parameter, segments
-from quorate.domain.permissions import DIRECTORY_WRITE, WEBHOOK_WRITE, WORKFLOW_WRITE
+from quorate.domain.permissions import DIRECTORY_WRITE, KEY_WRITE, WEBHOOK_WRITE, WORKFLOW_WRITE
 
 BASE: Final = "/api/v1"
 POLICY_WRITE: Final = "policy:write"
@@ -25,13 +25,15 @@ class Attempt(Struct, frozen=True):
 class Own(Struct, frozen=True):
     """One of ours. `permission`: what it needs, where that does not depend on whom it is about.
 
-    `noun`: what kind of thing the first id of the path names, if it can be asked for.
+    `noun`: what kind of thing the first id of the path names, if it can be asked for. `of_others`: what it needs where
+    that id is neither the caller's own nor of a service of theirs.
     """
 
     method: str
     path: str
     permission: str | None
     noun: Literal["role", "group", "resource"] | None = None
+    of_others: str | None = None
 
 
 def attempt(method: str, *parts: str | UUID) -> Attempt:
@@ -85,6 +87,11 @@ def _delete(path: str, permission: str | None, noun: Literal["role", "group", "r
     return Own("DELETE", f"{BASE}{path}", permission, noun)
 
 
+def _keys(holders: str) -> tuple[Own, Own]:
+    at = f"{BASE}/{holders}/{{id}}/keys"
+    return Own("POST", at, None, of_others=KEY_WRITE), Own("DELETE", f"{at}/{{keyId}}", None, of_others=KEY_WRITE)
+
+
 OWN: Final[tuple[Own, ...]] = (
     *_crud("workflows", WORKFLOW_WRITE),
     _post("/workflows/{id}/activate", WORKFLOW_WRITE),
@@ -94,12 +101,10 @@ OWN: Final[tuple[Own, ...]] = (
     _post("/users/{id}/reactivate", DIRECTORY_WRITE),
     _post("/users/{id}/roles", DIRECTORY_WRITE),
     _delete("/users/{id}/roles/{roleId}", DIRECTORY_WRITE),
-    _post("/users/{id}/keys", None),
-    _delete("/users/{id}/keys/{keyId}", None),
+    *_keys("users"),
     _delete("/users/{id}/factors", DIRECTORY_WRITE),
     *_crud("services", DIRECTORY_WRITE),
-    _post("/services/{id}/keys", None),
-    _delete("/services/{id}/keys/{keyId}", None),
+    *_keys("services"),
     *_crud("roles", DIRECTORY_WRITE, "role"),
     *_crud("groups", DIRECTORY_WRITE, "group"),
     _post("/groups/{id}/members", DIRECTORY_WRITE, "group"),

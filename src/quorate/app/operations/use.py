@@ -9,9 +9,11 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
+from quorate.app import tenants
 from quorate.app.actor import Actor
 from quorate.app.asking import AskOperation
 from quorate.app.commands import Door
+from quorate.app.operations.asking import may_ask
 from quorate.app.operations.executing import purpose_of_result
 from quorate.app.orders import Done, Idempotency, Order
 from quorate.app.record import Origin
@@ -23,6 +25,7 @@ from quorate.domain.operations import Execution, Reply, State
 from quorate.domain.requests import Request
 from quorate.store import executions as store
 from quorate.store.database import Database
+from quorate.store.tx import Tx
 
 __all__ = ["AskOperation", "Execution", "Operations", "Result"]
 
@@ -104,6 +107,7 @@ class Operations:
         Raises:
             NotPermitted, NoSuchRequest: as `Search.request`.
             NotTheRequester: the caller may see the operation, but did not ask for it.
+            NoLongerTheirs: they could not ask for it now, and the tenant wants that looked at again.
             NoResult: it is not approved, or still being carried out.
         """
         held = await self._search.request(actor, id, kinds=OPERATIONS)
@@ -112,6 +116,7 @@ class Operations:
             raise no.NotTheRequester(request.id)
         at = self._clock()
         async with self._db.tx([actor.tenant]) as tx:
+            await _demand_access(tx, actor, request, at)
             viewed = await store.view(tx, actor.tenant, request.id, at)
         if viewed is None:
             raise no.NoResult(request.id, request.shown_at(at).value)
@@ -130,6 +135,21 @@ class Operations:
         if not 200 <= status < 300:
             body = execution.failure or (body if isinstance(body, str) else "")
         return Result(execution, status, body)
+
+
+async def _demand_access(tx: Tx, actor: Actor, request: Request, at: datetime) -> None:
+    """Have the requester's own access looked at again, where the tenant wants it.
+
+    Raises: NoLongerTheirs; AccountInactive.
+
+    Source: Fortanix contract §4, `check_access_for_sensitive_operation_results`.
+    """
+    asked = request.filing.operation
+    assert asked is not None, "it was found among operations"
+    if not (await tenants.rules(tx))[actor.tenant].rechecks_results:
+        return
+    if not await may_ask(tx, actor, AskOperation(asked.method, asked.path), at):
+        raise no.NoLongerTheirs(request.id)
 
 
 _NO_ANSWER: Final = 502

@@ -159,6 +159,7 @@ FACES: Final[Mapping[type[Problem] | type[Refusal], Face]] = {
     no.OwnRequest: _forbidden("Nobody decides what is their own request"),
     no.GivesMore: _forbidden(lambda lacks: f"Nobody gives a permission they do not hold: {lacks.permission}"),
     no.NotTheRequester: _forbidden("Only whoever asked may have this done"),
+    no.NoLongerTheirs: _forbidden("What came of an operation is only for who may still ask for it"),
     no.ApprovalRequired: _forbidden("This has to be approved first"),
     no.OverrideForbidden: _forbidden("No administrator may pass this level"),
     no.BreakGlassForbidden: _forbidden("The glass may not be broken"),

@@ -104,6 +104,7 @@ FACES: Final[Mapping[type[Problem] | type[Refusal], Face]] = {
     no.NoSuchRequest: (404, _UNKNOWN),
     no.NotAnApprover: (403, "You are not a reviewer of this approval request"),  # Who may not know of it got a 404.
     no.NotTheRequester: (403, "Only the requester may do this"),
+    no.NoLongerTheirs: (403, "You may no longer ask for this operation, so its result is not for you"),
     no.OwnRequest: (403, "Nobody approves a request of their own"),
     no.AlreadyDecided: (409, "You have reviewed this approval request already"),
     no.AlreadyClosed: (409, _closed),

@@ -159,6 +159,7 @@ FACES: Final[Mapping[type[Problem] | type[Refusal], Face]] = {
     ),
     no.ApprovalRequired: _forbidden("This operation requires approval"),
     no.NotTheRequester: _forbidden("What came of an operation is for whoever asked for it"),
+    no.NoLongerTheirs: _forbidden("What came of an operation is only for who may still ask for it"),
     # What it is about.
     no.NoSuchOperation: Face(404, "not_found", lambda sought: f"There is no operation {sought.method} {sought.path}"),
     no.NoSuchRequest: _absent("The request"),

@@ -1,5 +1,6 @@
 """Operations: calls that wait for approval. All of this is ours beside the contract; b.8 says where approvals are."""
 
+from contextlib import suppress
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
@@ -7,6 +8,7 @@ from starlette.responses import Response
 
 from quorate.app.operations.use import AskOperation, Execution, Result
 from quorate.app.requests import OPERATIONS
+from quorate.domain.refusals import NoLongerTheirs
 from quorate.domain.requests import Request
 from quorate.surfaces.http.answering import moment, moment_or_none
 from quorate.surfaces.native.calls import body_and_key, given, said
@@ -46,7 +48,7 @@ class ResultShown(Struct, frozen=True, rename="camel"):
 
 
 class OperationShown(Struct, frozen=True, rename="camel"):
-    """An operation. `result` is for whoever asked for it, once there is one."""
+    """An operation. `result` is for whoever asked for it, once there is one, and while the tenant lets them."""
 
     id: Id
     workflow_instance_id: Id
@@ -79,7 +81,8 @@ async def read(http: Call) -> Response:
     request, execution = await http.services.operations.read(http.actor, as_id(http.path["id"]))
     result = None
     if execution is not None and execution.state.is_final and request.filing.requester == http.actor.principal:
-        result = await http.services.operations.result(http.actor, request.id)
+        with suppress(NoLongerTheirs):
+            result = await http.services.operations.result(http.actor, request.id)
 
     return given(_shown(http, request, execution, result))
 

@@ -185,6 +185,7 @@ FACES: Final[Mapping[type[Problem] | type[Refusal], Face]] = {
         lambda guarded: [Detail(f"ask for it at POST /api/v1/operations: {guarded.method} {guarded.path}")],
     ),
     no.NotTheRequester: _forbidden("What came of an operation is for whoever asked for it"),
+    no.NoLongerTheirs: _forbidden("What came of an operation is only for who may still ask for it"),
     no.NoApprovalNeeded: _invalid("This operation needs no approval: it can be done at once", "path"),
     no.NoResult: _conflict(lambda early: f"There is no result yet: this is {early.status}"),
     no.OwnRequest: _forbidden("Nobody decides what is their own request"),
