@@ -45,6 +45,13 @@ _EXAMPLES: Final[Mapping[str, Any]] = {
         "resource": "aws_account:123456789012",
         "action": "request_access",
     },
+    "NewChannel": {
+        "name": "chat",
+        "url": "https://hooks.acme.example/jitsudo",
+        "headers": {},
+        "enabled": True,
+        "event_filters": ["request.pending", "grant.active"],
+    },
     "NewKey": {"name": "release job", "permissions": ["request:approve"]},
 }
 

@@ -34,6 +34,15 @@ Priority = Annotated[int, Meta(ge=-MAX_PRIORITY, le=MAX_PRIORITY)]
 Cedar = Annotated[str, Meta(max_length=65_536)]
 Ordinal = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 Scope = Literal["any", "eq", "in", "is", "is_in"]
+ChannelEvent = Literal[
+    "request.pending",
+    "request.approved",
+    "request.denied",
+    "request.expired",
+    "grant.active",
+    "grant.expired",
+    "grant.revoked",
+]
 
 TENANT: Final = {"X-Tenant-ID": "the tenant that the credential belongs to"}
 _KEY: Final = "api_key:"
@@ -166,6 +175,16 @@ class NewKey(Struct, frozen=True):
 
     name: Word
     permissions: Annotated[tuple[Word, ...], Meta(max_length=50)] = (REQUEST_APPROVE,)
+
+
+class NewChannel(Struct, frozen=True):
+    """A webhook to make. `event_filters`: what it shall be told; none: all of these. `headers` must be empty."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S")]
+    url: Annotated[str, Meta(min_length=1, max_length=2000)]
+    headers: dict[str, str] | None = None
+    enabled: bool = True
+    event_filters: Annotated[tuple[ChannelEvent, ...], Meta(max_length=50)] | None = None
 
 
 class Listing(Struct, frozen=True, kw_only=True):

@@ -1,11 +1,11 @@
-"""JITSudo's surface: its table of routes, and the surface made of it. Source: JITSudo contract b.1, b.3, b.5–b.7."""
+"""JITSudo's surface: its table of routes, and the surface made of it. Source: JITSudo contract b.1, b.3, b.5–b.8."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, TypeAlias
 
 from quorate.surfaces.http.surface import BEARER, Route, Surface
-from quorate.surfaces.jitsudo import audit, entitlements, grants, keys, policies, requests, shown
+from quorate.surfaces.jitsudo import audit, channels, entitlements, grants, keys, policies, requests, shown
 from quorate.surfaces.jitsudo import reading as given
 from quorate.surfaces.jitsudo.examples import example_of
 from quorate.surfaces.jitsudo.services import SURFACE, Services
@@ -204,6 +204,16 @@ _ADMINISTRATION: Final[Table] = (
         "Create an API key",
         body=given.NewKey,
         answer=keys.KeyShown,
+        status=201,
+        errors=(409,),
+    ),
+    _route(
+        "POST",
+        "/notification-channels/generic-webhook",
+        channels.create,
+        "Create a generic webhook notification channel",
+        body=given.NewChannel,
+        answer=channels.ChannelShown,
         status=201,
         errors=(409,),
     ),
