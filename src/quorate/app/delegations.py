@@ -47,6 +47,8 @@ class Delegations:
                 raise no.BadReference("endsAt", "must be after startsAt, and in the future")
             if giver == to:
                 raise no.BadReference("to", "nobody delegates to themselves")
+            if giver != actor.principal and to == change.acting.human:  # Rule 11 would have a way around.
+                raise no.BadReference("to", "nobody takes another's say for themselves")
             await _demand_user(change, "from", giver)
             await _demand_user(change, "to", to)
             new = Delegation(

@@ -151,21 +151,32 @@ async def test_a_moment_that_nothing_can_keep_is_bad_input(story: Story) -> None
 
 
 async def test_one_lends_ones_own_say_and_with_workflow_write_anybodys(story: Story) -> None:
-    body = {"from": str(story.ids["ana"]), "to": str(story.ids["ben"]), **SPAN}
+    body = {"from": str(story.ids["ana"]), "to": str(story.ids["cyd"]), **SPAN}
     assert error(await story.call("rhea", "POST", "/delegations", body)) == (403, "FORBIDDEN")
 
     lent = (await story.post("bot", "/delegations", body, 201))["id"]
 
-    for who, seen in (("ana", [lent]), ("ben", [lent]), ("ada", [lent]), ("rhea", []), ("olu", [])):
+    for who, seen in (("ana", [lent]), ("cyd", [lent]), ("ada", [lent]), ("rhea", []), ("olu", [])):
         listed = await story.get(who, "/delegations")
         assert ([one["id"] for one in listed["delegations"]], listed["total"]) == (seen, len(seen)), who
-    for who, status in (("ben", 403), ("rhea", 403), ("olu", 404), ("ana", 200)):
+    for who, status in (("cyd", 403), ("rhea", 403), ("olu", 404), ("ana", 200)):
         assert (await story.call(who, "DELETE", f"/delegations/{lent}")).status_code == status, who
     told = (await story.get("ada", f"/audit/resources/delegation/{lent}/history"))["events"]
     assert [(one["action"], one["userId"]) for one in told] == [
         ("delegation.deleted", str(story.ids["ana"])),
         ("delegation.created", str(story.ids["bot"])),
     ]
+
+
+@pytest.mark.parametrize(("who", "to"), [("ada", "ada"), ("bot", "ben")])
+async def test_an_administrator_lends_nobodys_say_to_themselves_nor_through_a_service(
+    story: Story, who: str, to: str
+) -> None:
+    body = {"from": str(story.ids["ana"]), "to": str(story.ids[to]), **SPAN}
+
+    assert error(await story.call(who, "POST", "/delegations", body)) == (400, "VALIDATION_ERROR")
+
+    assert (await story.get("ada", "/delegations"))["total"] == 0
 
 
 @pytest.mark.parametrize(
