@@ -23,16 +23,17 @@ class Cut(Enum):
 class Proxy:
     """Forwards bytes between clients on its own socket and PostgreSQL's.
 
-    `cut` says when to cut; the first time it does so it goes back to NEVER, so that a second try gets through.
+    `cut` says when to cut; the first time it does so it goes back to NEVER, so that a second try gets through. With
+    `about`, only a transaction in which these bytes went by is cut off: others may be under way beside it.
     `hang_up` cuts all connections now. While it `is_down`, nobody gets through; with `stays_down` it is down from
-    the next cut on.
+    the next cut on, for every connection.
     """
 
     def __init__(self, upstream: str, dsn: str) -> None:
         self._upstream = upstream
         self._writers: set[asyncio.StreamWriter] = set()
         self.dsn = dsn
-        self.cut = Cut.NEVER
+        self.cut, self.about = Cut.NEVER, b""
         self.is_down = self.stays_down = False
 
     async def serve(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
@@ -42,9 +43,13 @@ class Proxy:
         server, to_server = await asyncio.open_unix_connection(self._upstream)
         self._writers |= {to_client, to_server}
         answers = asyncio.create_task(self._answers(server, to_client))
+        is_meant = False
         try:
             while data := await client.read(65536):
-                if data.endswith(COMMIT) and self.cut is not Cut.NEVER:
+                is_meant = is_meant or self.about in data
+                ends, meant = data.endswith(COMMIT), is_meant
+                is_meant = is_meant and not ends
+                if ends and meant and self.cut is not Cut.NEVER:
                     cut, self.cut, self.is_down = self.cut, Cut.NEVER, self.stays_down
                     if cut is Cut.BEFORE_COMMIT:
                         return
@@ -58,6 +63,8 @@ class Proxy:
         except (ConnectionError, asyncio.IncompleteReadError):
             return
         finally:
+            if self.is_down:
+                self.hang_up()
             answers.cancel()
             await asyncio.wait([answers])
             for writer in (to_client, to_server):

@@ -22,7 +22,10 @@ async def wire(postgres: Server) -> AsyncIterator[Proxy]:
 
 @pytest.fixture
 async def story(wire: Proxy, db: Database, tenant: UUID, olu: UUID) -> AsyncIterator[Story]:
-    """The story, told over a wire that can be cut. Who calls is known already, so the next COMMIT is the call's."""
+    """The story, told over a wire that can be cut.
+
+    Who calls is known already, and a block of numbers is there, so the next COMMIT is the call's.
+    """
     clock, passwords = Clock(), Passwords(CHEAP)
     async with (
         wiring.running(SETTINGS, wire.dsn, clock=clock, seal=SEALER, passwords=passwords) as origin,
@@ -31,6 +34,8 @@ async def story(wire: Proxy, db: Database, tenant: UUID, olu: UUID) -> AsyncIter
         await world.workflow()
         for who in ("rhea", "ana"):
             await world.get(who, "/users/me")
+        body = {"resourceType": "role", "resourceId": str(world.auditors), "justification": "A number"}
+        await world.post("ben", "/access-requests", body, 201)
         yield world
     passwords.close()
 
@@ -39,10 +44,11 @@ async def story(wire: Proxy, db: Database, tenant: UUID, olu: UUID) -> AsyncIter
 async def test_a_commit_whose_answer_is_lost_is_carried_out_once_and_answered(
     story: Story, wire: Proxy, cut: Cut
 ) -> None:
-    wire.cut = cut
+    wire.cut, wire.about = cut, str(story.auditors).encode()
     asked = await story.request()
     task = await story.task("ana", asked["id"])
-    wire.cut = cut
+    assert wire.cut is Cut.NEVER, "the wire was cut"
+    wire.cut, wire.about = cut, UUID(task).bytes
     decided = await story.post("ana", f"/approvals/{task}/decide", {"decision": "approve"})
 
     assert wire.cut is Cut.NEVER, "the wire was cut"
@@ -53,7 +59,7 @@ async def test_a_commit_whose_answer_is_lost_is_carried_out_once_and_answered(
 async def test_when_nobody_can_tell_the_caller_is_told_so_and_a_repetition_finds_out(story: Story, wire: Proxy) -> None:
     body = {"resourceType": "role", "resourceId": str(story.auditors), "justification": "The quarter ends"}
     keyed = {"Idempotency-Key": "once"}
-    wire.cut, wire.stays_down = Cut.AFTER_COMMIT, True
+    wire.cut, wire.about, wire.stays_down = Cut.AFTER_COMMIT, str(story.auditors).encode(), True
 
     lost = await story.call("rhea", "POST", "/access-requests", body, headers=keyed)
     wire.is_down = False
@@ -65,9 +71,14 @@ async def test_when_nobody_can_tell_the_caller_is_told_so_and_a_repetition_finds
 
 
 async def events(story: Story) -> list[str]:
-    """What happened to requests."""
+    """What happened to Rhea's requests."""
     async with story.db.tx([story.tenant]) as tx:
         rows = await tx.all(
-            "SELECT type FROM event WHERE tenant_id = $1 AND subject_kind = 'request' ORDER BY id", story.tenant
+            """SELECT type FROM event
+                WHERE tenant_id = $1 AND subject_kind = 'request'
+                  AND subject_id IN (SELECT id FROM request WHERE tenant_id = $1 AND requester_id = $2)
+                ORDER BY id""",
+            story.tenant,
+            story.ids["rhea"],
         )
     return [row["type"] for row in rows]
