@@ -32,6 +32,9 @@ def test_a_cursor_is_of_no_use_for_another_question() -> None:
         CURSORS.take(RHEA, "requests approved", GIVEN, datetime, UUID)
     with pytest.raises(BadCursor):
         CURSORS.take(RHEA, "requests pending", GIVEN, int)
+    for place in ((PLACE[0],), (1, 2)):
+        with pytest.raises(BadCursor):
+            CURSORS.take(RHEA, "requests pending", CURSORS.give(RHEA, "requests pending", *place), datetime, UUID)
 
 
 def test_a_cursor_that_was_changed_anywhere_is_none() -> None:
@@ -39,6 +42,6 @@ def test_a_cursor_that_was_changed_anywhere_is_none() -> None:
         changed = GIVEN[:place] + ("A" if GIVEN[place] != "A" else "g") + GIVEN[place + 1 :]
         with pytest.raises(BadCursor):
             CURSORS.take(RHEA, "requests pending", changed, datetime, UUID)
-    for odd in ("", "é", "*", "x" * 5000, GIVEN[:-4]):
+    for odd in ("", "nonsense", "é", "ü", "*", "////", "x" * 5000, "kQ" * 5000, GIVEN[:-4], GIVEN + "A"):
         with pytest.raises(BadCursor):
             CURSORS.take(RHEA, "requests pending", odd, datetime, UUID)

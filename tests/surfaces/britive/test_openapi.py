@@ -1,9 +1,5 @@
 """Every route, walked: the document tells the truth, and Olu finds nothing of ours."""
 
-import asyncio
-import socket
-import sys
-from asyncio.subprocess import PIPE, STDOUT
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -12,17 +8,14 @@ import httpx
 
 from quorate.store.database import Database
 from quorate.surfaces.britive.routes import surface
-from quorate.surfaces.http.serving import config
 from quorate.surfaces.http.surface import Route, Who
 from tests.surfaces.britive.story import Brit, error
-from tests.surfaces.http.test_serving import Announced
+from tests.surfaces.http.stranger import play
 from tests.surfaces.native.everything import changed, masked, snapshot
 from tests.surfaces.native.test_openapi import misfits
 
 ROUTES: tuple[Route[Any], ...] = surface(None).routes  # type: ignore[arg-type]  # Nobody is called.
 CONFIG = Path(__file__).with_name("schemathesis.toml")
-EXAMPLES = 3  # for each operation and phase
-LONGEST_S = 300
 QUERIES = {("PATCH", ""): "?approveRequest=yes", ("DELETE", "resource"): "?resourceId={profileId}/{environmentId}"}
 
 DOER = {
@@ -115,39 +108,10 @@ async def test_every_route_is_described_and_real_answers_fit(brit: Brit) -> None
 
 async def test_the_document_alone_is_enough_to_call_the_api_rightly(brit: Brit, tmp_path: Path) -> None:
     await filled(brit)
-    listening = socket.create_server(("127.0.0.1", 0))
-    port = listening.getsockname()[1]
-    server = Announced(config(brit.story.origin, host="127.0.0.1", port=port, drain_s=1))
-    running = asyncio.create_task(server._serve([listening]))  # `serve` would take the signal handlers.
-    try:
-        async with asyncio.timeout(10):
-            await server.is_up.wait()
-        status, said = await played(f"http://127.0.0.1:{port}/openapi/britive.json", brit, tmp_path)
-    finally:
-        server.should_exit = True
-        await running
-        listening.close()
+    key = f"Authorization: TOKEN {brit.story.keys['ada']}"
+    status, said = await play(
+        brit.story.origin, "/openapi/britive.json", CONFIG, tmp_path, key, phases="examples,fuzzing"
+    )
 
     assert status == 0, said
     assert f"Tested: {len(ROUTES)}" in said, said
-
-
-async def played(document: str, brit: Brit, home: Path) -> tuple[int | None, str]:
-    """Let Schemathesis call everything in a document; give its exit status and what it said."""
-    process = await asyncio.create_subprocess_exec(
-        Path(sys.executable).with_name("schemathesis"),
-        *("--config-file", CONFIG, "run", document),
-        *("--phases", "examples,fuzzing", "--max-examples", str(EXAMPLES)),
-        *("--header", f"Authorization: TOKEN {brit.story.keys['ada']}"),
-        cwd=home,
-        stdout=PIPE,
-        stderr=STDOUT,
-    )
-    try:
-        async with asyncio.timeout(LONGEST_S):
-            said, _ = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    return process.returncode, said.decode()

@@ -1,9 +1,5 @@
 """Every route, walked: the document tells the truth, Olu finds nothing of ours, and Schemathesis finds no hole."""
 
-import asyncio
-import socket
-import sys
-from asyncio.subprocess import PIPE, STDOUT
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -13,18 +9,15 @@ import pytest
 
 from quorate.store.database import Database
 from quorate.surfaces.http.routing import Paths
-from quorate.surfaces.http.serving import config
 from quorate.surfaces.http.surface import Route
 from quorate.surfaces.jitsudo.routes import surface
-from tests.surfaces.http.test_serving import Announced
+from tests.surfaces.http.stranger import play
 from tests.surfaces.jitsudo.story import ACCOUNT, Jit, error
 from tests.surfaces.native.everything import changed, masked, snapshot
 from tests.surfaces.native.test_openapi import misfits
 
 ROUTES: tuple[Route[Any], ...] = surface(None).routes  # type: ignore[arg-type]  # Nobody is called.
 CONFIG = Path(__file__).with_name("schemathesis.toml")
-EXAMPLES = 3  # for each operation and phase
-LONGEST_S = 300
 
 
 async def filled(jit: Jit) -> dict[str, str]:
@@ -119,39 +112,8 @@ async def test_final_states_are_described(jit: Jit, status: str) -> None:
 async def test_the_document_alone_is_enough_to_call_the_api_rightly(jit: Jit, tmp_path: Path) -> None:
     await filled(jit)
     await jit.ask(resource=ACCOUNT)
-    listening = socket.create_server(("127.0.0.1", 0))
-    port = listening.getsockname()[1]
-    server = Announced(config(jit.story.origin, host="127.0.0.1", port=port, drain_s=1))
-    running = asyncio.create_task(server._serve([listening]))  # `serve` would take the signal handlers.
-    try:
-        async with asyncio.timeout(10):
-            await server.is_up.wait()
-        status, said = await played(f"http://127.0.0.1:{port}/openapi/jitsudo.json", jit, tmp_path)
-    finally:
-        server.should_exit = True
-        await running
-        listening.close()
+    headers = (f"X-API-Key: {jit.story.keys['ada']}", f"X-Tenant-ID: {jit.story.tenant}")
+    status, said = await play(jit.story.origin, "/openapi/jitsudo.json", CONFIG, tmp_path, *headers)
 
     assert status == 0, said
     assert f"Tested: {len(ROUTES)}" in said, said
-
-
-async def played(document: str, jit: Jit, home: Path) -> tuple[int | None, str]:
-    """Let Schemathesis call everything in a document; give its exit status and what it said."""
-    process = await asyncio.create_subprocess_exec(
-        Path(sys.executable).with_name("schemathesis"),
-        *("--config-file", CONFIG, "run", document),
-        *("--phases", "examples,fuzzing,stateful", "--max-examples", str(EXAMPLES)),
-        *("--header", f"X-API-Key: {jit.story.keys['ada']}", "--header", f"X-Tenant-ID: {jit.story.tenant}"),
-        cwd=home,
-        stdout=PIPE,
-        stderr=STDOUT,
-    )
-    try:
-        async with asyncio.timeout(LONGEST_S):
-            said, _ = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    return process.returncode, said.decode()
