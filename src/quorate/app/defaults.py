@@ -13,7 +13,7 @@ from quorate.app.operations.own import Attempt, attempt
 from quorate.app.planning import Planned
 from quorate.app.tenants import Rules
 from quorate.domain import refusals as no
-from quorate.domain.defaults import Defaults, Scope, laid_over, type_of
+from quorate.domain.defaults import Defaults, Scope, is_waived, laid_over, type_of
 from quorate.domain.events import RequestKind
 from quorate.domain.permissions import WORKFLOW_WRITE
 from quorate.domain.workflows import Kind, Leaf
@@ -39,7 +39,8 @@ class ApprovalDefaults:
         """
         async with self._desk.change(actor, _attempt(actor, scope, subject)) as change:
             change.demand(WORKFLOW_WRITE)
-            for leaf in (*defaults.fallback, *((defaults.escalate_to,) if defaults.escalate_to else ())):
+            to = (defaults.escalate_to,) if defaults.escalate_to else ()
+            for leaf in (*defaults.fallback, *to, *defaults.chain):
                 await _must_be_there(change, leaf)
             await store.put(change.tx, change.tenant, scope, subject, defaults, said, change.at)
             await _happened(change, scope, subject, said)
@@ -70,14 +71,11 @@ def settled_for(planned: Planned, asking: Asking, rules: Rules) -> Planned:
         return planned
     kind = RequestKind.ACCESS if isinstance(asking, AskAccess) else RequestKind.GENERIC
     target = planned.target
-    route = laid_over(
-        planned.route,
-        rules.defaults,
-        type_of(kind, asking.details.get("type")),
-        str(target.id) if target else None,
-        has_permissions=target is not None and target.has_permissions,
-    )
-    return replace(planned, route=route)
+    of = type_of(kind, asking.details.get("type")), str(target.id) if target else None
+    has_permissions = target is not None and target.has_permissions
+    route = laid_over(planned.route, rules.defaults, *of, has_permissions=has_permissions)
+    waived = is_waived(route, rules.defaults, *of, has_permissions=has_permissions)
+    return replace(planned, route=route, is_waived=waived)
 
 
 async def _must_be_there(change: Change, leaf: Leaf) -> None:

@@ -4,6 +4,7 @@ Worked out inside the transaction that files it, so that what was true when it w
 """
 
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from msgspec.structs import replace
@@ -26,6 +27,8 @@ from quorate.domain.permissions import REQUEST_FOR_OTHERS, WORKFLOW_WRITE, allow
 from quorate.domain.policy import Because, Outcome, Verdict, weigh
 from quorate.domain.workflows import Route, Status, Workflow
 from quorate.store.targets import TargetRow
+
+WAIVED: Final = do.Settled(Ending.APPROVED, Cause.WAIVED, "approval defaults", "Nobody had to approve it")
 
 __all__ = [
     "AskAccess",
@@ -61,7 +64,8 @@ def submission(
         DuplicateRequest; DurationTooLong: a policy allows less; NoWorkflow, WorkflowNotActive.
         For an operation: as `operations.asking.submission`.
 
-    A policy that forbids makes a request that is rejected at once. Source of the order: native contract (d) 32.
+    A policy that forbids makes a request that is rejected at once; where one decides, nothing is waived.
+    Source of the order: native contract (d) 32.
     """
     if not people.is_active(actor):
         raise no.AccountInactive(actor)
@@ -103,6 +107,9 @@ def _access(
     outcome = _judged(actor, asking, planned, people.person(beneficiary), at, origin)
     duration = _duration(asking.duration, approval.valid_for, outcome, usual_s if asking.terms.must_end else None)
     settled = _settled(outcome, workflow)
+    is_waived = planned.is_waived and outcome is None
+    if is_waived:
+        settled = WAIVED
     if planned.route is None and settled is None:
         raise no.NoWorkflow(asking.type)
     filing = Filing(
@@ -124,6 +131,7 @@ def _access(
         metadata=asking.metadata,
         details=asking.details,
         action=asking.action,
+        waived=is_waived,
     )
     route = planned.route if planned.route and settled is None else Route()
     return do.Submit(actor, filing, route, settled)
@@ -256,6 +264,7 @@ def _start(actor: UUID, asking: Start, planned: Planned, people: People) -> do.S
         subject=asking.subject,
         metadata=asking.metadata,
         details=asking.details,
+        waived=planned.is_waived,
     )
     assert planned.route is not None, "a workflow has a route"
-    return do.Submit(actor, filing, planned.route)
+    return do.Submit(actor, filing, Route(), WAIVED) if planned.is_waived else do.Submit(actor, filing, planned.route)

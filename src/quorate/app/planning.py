@@ -24,7 +24,8 @@ from quorate.store.tx import Tx
 class Planned(Struct, frozen=True):
     """What was found for an asking: its target and the workflow that would govern it, where there are such.
 
-    `kind` of the target: `role`, `group` or `resource`. `route`: the way the request would take.
+    `kind` of the target: `role`, `group` or `resource`. `route`: the way the request would take. `is_waived`: the
+    tenant has settled that nobody need approve it.
     """
 
     target: TargetRow | None = None
@@ -34,6 +35,7 @@ class Planned(Struct, frozen=True):
     kind: str = "resource"
     route: Route | None = None
     governed: Governed | None = None
+    is_waived: bool = False
 
 
 async def plan(tx: Tx, askings: Sequence[tuple[UUID, UUID, Asking]], shelf: Shelf, at: datetime) -> list[Planned]:

@@ -128,8 +128,11 @@ class Search:
         kinds: Collection[RequestKind] = ACCESS,
         hides: bool = True,
         permission: str = WORKFLOW_READ,
+        even_before: bool = False,
     ) -> Held:
         """Read one request of these kinds. `permission` is what it takes to read those of others.
+
+        `even_before`: an approver of a step that is still to come may read it too.
 
         Raises:
             NotPermitted: it is not the caller's to read, or (if it `hides`) there is none and the caller may not
@@ -138,7 +141,7 @@ class Search:
         """
         at = self._clock()
         async with self._db.tx([actor.tenant]) as tx:
-            held, _ = await _readable(tx, actor, id, kinds, at, permission, hides=hides)
+            held, _ = await _readable(tx, actor, id, kinds, at, permission, hides=hides, even_before=even_before)
         return held
 
     async def by_ids(self, tenant: UUID, ids: Collection[UUID]) -> list[Held]:
@@ -146,9 +149,9 @@ class Search:
         async with self._db.tx([tenant]) as tx:
             return list((await requests.load(tx, list(ids))).values())
 
-    async def instance(self, actor: Actor, id: UUID | str) -> Held:
-        """Read one request of any kind. Raises: as `request`."""
-        return await self.request(actor, id, kinds=EVERY_KIND)
+    async def instance(self, actor: Actor, id: UUID | str, *, even_before: bool = False) -> Held:
+        """Read one request of any kind. `even_before` and what is raised: as `request`."""
+        return await self.request(actor, id, kinds=EVERY_KIND, even_before=even_before)
 
     async def history(self, tenant: UUID, id: UUID) -> list[Past]:
         """Read what happened to a request, in order; whether the caller may see it is settled before.
@@ -234,6 +237,7 @@ async def _readable(
     permission: str = WORKFLOW_READ,
     *,
     hides: bool = True,
+    even_before: bool = False,
 ) -> tuple[Held, People]:
     """Read a request if the caller may see it. Raises: as `Search.request`."""
     held = await _find(tx, actor.tenant, id, kinds)
@@ -242,7 +246,7 @@ async def _readable(
     accounts = {actor.principal, *(held.request.askers() if held else ())}
     people = await seen(tx, accounts, (), at)
     reader = people.person(actor.principal)
-    if held is not None and lifecycle.may_read(held.request, reader, people, permission):
+    if held is not None and lifecycle.may_read(held.request, reader, people, permission, even_before=even_before):
         return held, people
     if not people.is_active(reader.id) or not allows(reader.permissions, permission):
         raise no.NotPermitted(permission)

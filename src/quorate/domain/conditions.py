@@ -36,7 +36,8 @@ class Field(enum.StrEnum):
     """What there is to compare. `STATUS` is the one shown now; of `DECIDED_AT` there are as many as decisions.
 
     `TARGET_WITHIN`: what the resource it stands under goes by; `TARGET_PATH`: that and what it goes by itself, with a
-    slash between. `ACCESS`: what became of the access that was given: active, expired or revoked.
+    slash between. `ACCESS`: what became of the access that was given: active, expired or revoked. `WAIVED` is there
+    where nobody had to approve.
     """
 
     ID = "id"
@@ -58,6 +59,7 @@ class Field(enum.StrEnum):
     JUSTIFICATION = "justification"
     TRACKING = "tracking"
     ACCESS = "access"
+    WAIVED = "waived"
     CREATED_AT = "created_at"
     UPDATED_AT = "updated_at"
     DUE_AT = "due_at"

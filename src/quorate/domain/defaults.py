@@ -4,13 +4,23 @@ It is laid over the route when a request is filed, and frozen with it. Of severa
 """
 
 import enum
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from quorate.domain.events import RequestKind
-from quorate.domain.workflows import Kind, Leaf, OnTimeout, Route, Step, Wants
+from quorate.domain.evidence import NONE
+from quorate.domain.workflows import Count, Kind, Leaf, Node, OnTimeout, Route, Step, Wants
+
+# By whether an approval and whether a rejection wants a comment.
+_WANTS: Final[Mapping[tuple[bool, bool], Wants | None]] = {
+    (True, True): Wants.ALL,
+    (True, False): Wants.APPROVAL,
+    (False, True): Wants.REJECTION,
+    (False, False): None,
+}
 
 
 class Scope(enum.StrEnum):
@@ -25,7 +35,8 @@ class Defaults(Struct, frozen=True, omit_defaults=True):
     """What is settled; None and () leave a step as the workflow has it.
 
     `fallback` comes before the step's own. A step that demands evidence, or a request for what carries permissions,
-    never passes by time: there `APPROVE` is `EXPIRE`.
+    never passes by time: there `APPROVE` is `EXPIRE`. `chain`: who approve instead, one after the other. `waived`: what
+    is asked for is approved by nobody, when it is filed.
     """
 
     requires_comment: Wants | None = None
@@ -33,6 +44,8 @@ class Defaults(Struct, frozen=True, omit_defaults=True):
     on_timeout: OnTimeout | None = None
     escalate_to: Leaf | None = None
     fallback: tuple[Leaf, ...] = ()
+    chain: tuple[Leaf, ...] = ()
+    waived: bool | None = None
 
 
 class Settled(Struct, frozen=True):
@@ -47,18 +60,61 @@ def laid_over(
     route: Route, settled: Iterable[Settled], kind: str, target: str | None, *, has_permissions: bool
 ) -> Route:
     """Give the route of a request of this kind (its type) about this target, with what is settled for it."""
-    subjects = {Scope.TENANT: "", Scope.TYPE: kind, Scope.TARGET: target}
-    order = list(Scope)
-    for one in sorted(settled, key=lambda each: order.index(each.scope)):
-        if one.subject == subjects[one.scope]:
-            steps = tuple(_over(step, one.defaults, may_pass_by_time=not has_permissions) for step in route.steps)
-            route = replace(route, steps=steps)
+    for defaults in _settled_for(settled, kind, target):
+        if defaults.chain:
+            route = replace(route, steps=_chained(route.steps, defaults.chain))
+        steps = tuple(_over(step, defaults, may_pass_by_time=not has_permissions) for step in route.steps)
+        route = replace(route, steps=steps)
     return route
+
+
+def is_waived(
+    route: Route, settled: Iterable[Settled], kind: str, target: str | None, *, has_permissions: bool
+) -> bool:
+    """Say whether nobody need approve such a request. What carries permissions or demands evidence is never waived."""
+    said = [one.waived for one in _settled_for(settled, kind, target) if one.waived is not None]
+    return bool(said and said[-1]) and not has_permissions and not any(step.demand for step in route.steps)
 
 
 def type_of(kind: RequestKind, given: object) -> str:
     """Name the type of a request: the one it is filed with, else its kind."""
     return given if isinstance(given, str) else kind.value
+
+
+def _settled_for(settled: Iterable[Settled], kind: str, target: str | None) -> Iterator[Defaults]:
+    """Give what is settled for such a request, the wider first."""
+    subjects = {Scope.TENANT: "", Scope.TYPE: kind, Scope.TARGET: target}
+    order = list(Scope)
+    for one in sorted(settled, key=lambda each: order.index(each.scope)):
+        if one.subject == subjects[one.scope]:
+            yield one.defaults
+
+
+def _chained(steps: tuple[Step, ...], chain: tuple[Leaf, ...]) -> tuple[Step, ...]:
+    """Give a step to each of a chain, with the times and the fallback of the first step there was.
+
+    What any step there was holds to, each of the new ones does: the evidence, the comment, that none is overridden.
+    """
+    first, demand = steps[0], NONE
+    for step in steps:
+        demand |= step.demand
+    when, to = first.on_timeout, first.escalate_to
+    if demand and (when is OnTimeout.APPROVE or (to is not None and to.kind is Kind.SERVICE)):
+        when, to = OnTimeout.EXPIRE, None
+    wants = {asking: any(step.wants_note(approving=asking) for step in steps) for asking in (True, False)}
+    common = replace(
+        first,
+        is_plain=False,
+        rejection=None,
+        on_timeout=when,
+        escalate_to=to,
+        override=first.override if all(step.may_be_overridden for step in steps) else False,
+        requires_comment=_WANTS[wants[True], wants[False]],
+    )
+    return tuple(
+        replace(common, order=order, name=f"Approval {order}", approvers=Node(Count(1), (leaf,), demand))
+        for order, leaf in enumerate(chain, 1)
+    )
 
 
 def _over(step: Step, defaults: Defaults, *, may_pass_by_time: bool) -> Step:

@@ -44,6 +44,7 @@ class Cause(enum.StrEnum):
     CANCEL = "cancel"
     POLICY = "policy"
     BREAK_GLASS = "break_glass"
+    WAIVED = "waived"  # The tenant has settled that nobody need approve it.
 
 
 class RequestKind(enum.StrEnum):
@@ -104,6 +105,7 @@ class Filing(Struct, frozen=True, omit_defaults=True):
     filed_with: UUID | None = None
     broke_glass: bool = False
     is_review: bool = False  # Of an access that break-glass has given already.
+    waived: bool = False  # Nobody had to approve it: so the tenant has settled.
     subject: dict[str, Any] | None = None
     metadata: dict[str, Any] = {}
     details: dict[str, Any] = {}

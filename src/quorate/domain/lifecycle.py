@@ -393,11 +393,19 @@ def lapse(request: Request, people: People, *, at: datetime) -> list[Event]:
     return events
 
 
-def may_read(request: Request, actor: Person, people: People, permission: str = WORKFLOW_READ) -> bool:
-    """Say whether an account may see a request: theirs, an approver of it now or once, or a holder of that."""
+def may_read(
+    request: Request, actor: Person, people: People, permission: str = WORKFLOW_READ, *, even_before: bool = False
+) -> bool:
+    """Say whether an account may see a request: theirs, an approver of it now or once, or a holder of that.
+
+    `even_before`: an approver of a step that is still to come, too.
+    """
     if not people.is_active(actor.id):
         return False
     if _is_theirs(request, actor, people) or allows(actor.permissions, permission):
+        return True
+    coming = (StepState(index, request.created_at, ()) for index in range(len(request.walk), len(request.route.steps)))
+    if even_before and any(routing.say(request, state, actor, people) is not None for state in coming):
         return True
     return any(
         state.decided_by(actor.human)

@@ -40,6 +40,7 @@ _TEXTS = {
     Field.REQUESTER_LOGIN: """(SELECT coalesce(p.login, p.name) FROM principal p
                                 WHERE p.tenant_id = r.tenant_id AND p.id = r.requester_id)""",
     Field.JUSTIFICATION: "r.filing ->> 'justification'",
+    Field.WAIVED: "r.filing ->> 'waived'",
     Field.TRACKING: "'REQ-' || (r.filing ->> 'number')",
 }
 _DECIDED_AT = "SELECT (made #>> '{}')::timestamptz FROM jsonb_path_query(r.progress, '$.walk[*].decisions[*].at') made"

@@ -131,7 +131,7 @@ async def test_who_may_see_but_not_decide_is_told_so(story: Story, what: str) ->
 
 async def test_who_is_out_of_turn_must_wait(story: Story) -> None:
     id = await generic(story, by("ana"), by("ben", 2))
-    assert error(await call(story, "ben", "POST", f"{id}/approve"))[0] == 404
+    assert error(await call(story, "ben", "POST", f"{id}/approve"))[0] == 403
     await do(story, "ana", id, "approve")
     assert (await do(story, "ben", id, "approve"))["status"] == "APPROVED"
 

@@ -171,7 +171,8 @@ def _id(http: Call) -> UUID:
 
 
 async def _readable(http: Call, id: UUID) -> Listed:
-    """Read an approval that the caller may see: theirs, one they decide or have decided; as an administrator, any.
+    """Read an approval that the caller may see: theirs, one they decide or have decided, or will when it is their turn;
+    as an administrator, any.
 
     Raises: Unseen.
     """
@@ -182,7 +183,7 @@ async def _readable(http: Call, id: UUID) -> Listed:
             raise Unseen
         return found
     try:
-        held = await cases.search.instance(actor, id)
+        held = await cases.search.instance(actor, id, even_before=True)
     except (no.NotPermitted, no.NoSuchRequest):
         raise Unseen from None
     return Listed((held,), cases.clock())

@@ -24,6 +24,8 @@ _WANTS: Final = {"APPROVAL": Wants.APPROVAL, "REJECTION": Wants.REJECTION, "ALL"
 _RESULTS: Final = {"EXPIRED": OnTimeout.EXPIRE, "APPROVED": OnTimeout.APPROVE}
 _TYPES: Final = {ACCESS_TYPE: RequestKind.ACCESS.value, GENERIC_TYPE: RequestKind.GENERIC.value}
 
+MOST_IN_CHAIN: Final = 20
+
 Days = Annotated[int, Meta(ge=1, le=90)]
 
 
@@ -64,11 +66,11 @@ class ApprovalConfig(Struct, frozen=True, rename="camel", omit_defaults=True):
     escalation_config: Escalation | None = None
     timeout_config: Timeout | None = None
     cron_timezone: dict[str, Any] | None = None
-    serial_chain: list[Somebody] | None = None
+    serial_chain: Annotated[list[Somebody], Meta(max_length=MOST_IN_CHAIN)] | None = None
     requires_comment: Literal["APPROVAL", "REJECTION", "ALL", "OFF"] | None = None
     fallback_approver: Fallback | None = None
     auto_approve: Literal["OFF", "DIRECT", "INDIRECT"] | None = None
-    circumvent_approval_process: bool = False
+    circumvent_approval_process: bool | None = None
     machine_identity_manager_assignment: Literal["MANAGER_OF_REQUESTER"] | UnsetType = UNSET
 
 
@@ -139,9 +141,7 @@ def _defaults(asked: ApprovalConfig) -> Defaults:
         asked.reminder_config is not None and asked.reminder_config.enabled, "reminderConfig", "there are no reminders"
     )
     _refuse(bool(asked.cron_timezone), "cronTimezone", "nothing runs by a schedule")
-    _refuse(bool(asked.serial_chain), "serialChain", "the steps of a workflow say who comes after whom")
     _refuse(asked.auto_approve in ("DIRECT", "INDIRECT"), "autoApprove", "nobody decides their own; only OFF")
-    _refuse(asked.circumvent_approval_process, "circumventApprovalProcess", "nothing is passed without approval")
     timeout_s, on_timeout, to = _late(asked.timeout_config or Timeout(), asked.escalation_config or Escalation())
     fallback = asked.fallback_approver
     return Defaults(
@@ -150,6 +150,8 @@ def _defaults(asked: ApprovalConfig) -> Defaults:
         on_timeout=on_timeout,
         escalate_to=to,
         fallback=(_leaf("fallbackApprover", fallback.type, fallback.identity_id),) if fallback else (),
+        chain=tuple(_leaf("serialChain", one.identity_type, one.identity_id) for one in asked.serial_chain or ()),
+        waived=asked.circumvent_approval_process,
     )
 
 

@@ -26,6 +26,7 @@ from quorate.surfaces.sailpoint.grammar import And, BadFilter, Comparison, Filte
 from quorate.surfaces.sailpoint.vocabulary import (
     ACCESS_TYPE,
     GENERIC_TYPE,
+    PASSED,
     REFERENCE_TYPE,
     REQUEST_TYPE,
     STATUS,
@@ -82,6 +83,7 @@ _SORTERS: Final[Mapping[str, Field]] = {
     "status": Field.STATUS,
     "name": Field.TITLE,
 }
+_WAS_WAIVED: Final = Says(Field.WAIVED, Compare.PRESENT)
 _IS_ACCESS: Final = Says(Field.KIND, Compare.EQUAL, (RequestKind.ACCESS.value,))
 
 
@@ -136,7 +138,7 @@ def _compared(test: Comparison, first_shape: bool) -> Condition:
         return _of_references(test)
     match name:
         case "status":
-            return _of_status(test, STATUS_FIRST if first_shape else STATUS)
+            return _of_outcome(test, STATUS_FIRST) if first_shape else _of_status(test)
         case "approverId":
             return _of_approvers(test)
         case "type":
@@ -183,7 +185,12 @@ def _of_references(test: Comparison) -> Condition:
     return Some((named, Every((_IS_ACCESS, Says(own, compare, test.values))))) if own else named
 
 
-def _of_status(test: Comparison, words: Mapping[Outcome, str]) -> Condition:
+def _of_status(test: Comparison) -> Condition:
+    usual = _of_outcome(test, STATUS)
+    return Some((usual, _WAS_WAIVED)) if _fits(test, PASSED) else Every((usual, Isnt(_WAS_WAIVED)))
+
+
+def _of_outcome(test: Comparison, words: Mapping[Outcome, str]) -> Condition:
     fitting = tuple(outcome.value for outcome, word in words.items() if _fits(test, word))
     return Says(Field.STATUS, Compare.EQUAL, fitting) if fitting else NEVER
 

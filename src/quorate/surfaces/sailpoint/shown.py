@@ -23,6 +23,7 @@ from quorate.surfaces.sailpoint.shapes import Decider, First, Identity, Person, 
 from quorate.surfaces.sailpoint.vocabulary import (
     IDENTITY,
     IDENTITY_TYPE,
+    PASSED,
     REFERENCE_TYPE,
     REQUEST_TYPE,
     STATUS,
@@ -99,7 +100,7 @@ class View:
             id=str(request.id),
             tenant_id=str(request.tenant),
             type=type_of(filing),
-            status=STATUS[self._status],
+            status=PASSED if filing.waived else STATUS[self._status],
             created_date=moment(request.created_at),
             modified_date=moment(request.updated_at),
             due_date=_or_not(request.due_at or (state.due_at if state else None)),
@@ -339,7 +340,7 @@ def _is_one(node: Node) -> bool:
 def _config(request: Request) -> dict[str, Any]:
     """Show what the open step was frozen with."""
     if not request.route.steps:
-        return {}
+        return {"circumventApprovalProcess": True} if request.filing.waived else {}
     step = request.step if request.walk else request.route.steps[0]
     shown: dict[str, Any] = {"requiresComment": _WANTS[step.requires_comment or Wants.NONE]}
     if step.timeout_s is not None and step.when_late is not OnTimeout.ESCALATE:

@@ -19,6 +19,7 @@ STATUS_FIRST: Final[Mapping[Outcome, str]] = {
     Outcome.EXPIRED: "REJECTED",
     Outcome.CANCELLED: "REJECTED",
 }
+PASSED: Final = "PASSED"  # In the first shape it is APPROVED. Source: as above.
 
 ACCESS_TYPE: Final = "ACCESS_REQUEST_APPROVAL"
 GENERIC_TYPE: Final = "GENERIC_APPROVAL"
