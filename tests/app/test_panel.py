@@ -5,13 +5,16 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from quorate.app import panel
 from quorate.app.orders import Done
-from quorate.app.panel import Keeping, Member, Panels
+from quorate.app.panel import Keeping, Member, Panel, Panels
 from quorate.domain.evidence import Demand
 from quorate.domain.workflows import Count, Kind, Leaf, Node
 from quorate.store.database import Database
 from tests.app.company import Company, group_leaf
 from tests.app.directory import a_service, change
+
+NOWHERE = Database("postgresql://nobody@127.0.0.1:1/nothing")  # To read anything of it fails.
 
 
 @pytest.fixture
@@ -106,6 +109,51 @@ async def test_the_panels_of_many_requests_are_told_at_once(acme: Company) -> No
         first.request.id: [acme.ana],
         second.request.id: [acme.ben],
     }
+
+
+async def test_of_a_request_that_a_decision_ended_nothing_is_read_again(acme: Company) -> None:
+    await acme.workflow(group_leaf(acme.security))
+    done = await acme.decide(acme.ana, await acme.ask(bot := await a_service(acme.db, acme.tenant)))
+
+    found, keeping = await Panels(NOWHERE, acme.clock).after(done)
+
+    assert found == Panel((), frozenset({bot}))
+    assert keeping == Keeping(timedelta(days=30), retains=False)
+
+
+async def test_what_an_account_is_is_asked_once_and_of_its_own_tenant(acme: Company, olu: UUID) -> None:
+    """The same id is a person here and a program there."""
+    theirs = await Company(acme.db, olu).settle()
+    bot = await a_service(acme.db, acme.tenant)
+    await change(
+        acme.db,
+        olu,
+        "INSERT INTO principal (tenant_id, id, kind, name, login, created_at, updated_at)"
+        " VALUES ($1, $2, 'user', 'Bo', 'bo@olympia.example', now(), now())",
+        bot,
+    )
+    await acme.workflow(Leaf(Kind.SERVICE, str(bot)))
+    await theirs.workflow(bot)
+    here, there, panels = await acme.ask(), await theirs.ask(), Panels(acme.db, acme.clock)
+
+    for _ in range(2):
+        mine, _ = await panels.of(acme.tenant, [here.request])
+        others, _ = await panels.of(olu, [there.request])
+        assert mine[here.request.id].services == {bot}
+        assert others[there.request.id].services == set()
+
+
+async def test_what_is_forgotten_for_want_of_room_is_asked_again(
+    acme: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(panel, "MOST_REMEMBERED", 1)
+    bot = await a_service(acme.db, acme.tenant)
+    await acme.workflow(Node(Count(2), (Leaf(Kind.USER, str(acme.ana)), Leaf(Kind.SERVICE, str(bot)))))
+    done, panels = await acme.ask(), Panels(acme.db, acme.clock)
+
+    for _ in range(2):
+        found, _ = await panels.of(acme.tenant, [done.request])
+        assert found[done.request.id].services == {bot}
 
 
 async def test_how_long_what_is_over_is_kept_is_the_tenants_to_say(acme: Company, owner: Database, olu: UUID) -> None:

@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from quorate.store import credentials, directory, people, tenants
 from quorate.store.database import Database, Tx
@@ -264,6 +265,19 @@ async def test_a_change_is_told_counted_and_keeps_when_it_was_made(db: Database,
         read = await people.principals_by_id(tx, tenant, [ana.id])
 
     assert read[ana.id] == msgspec.structs.replace(suspended, created_at=AT, version=2)
+
+
+async def test_a_person_never_becomes_a_program_nor_a_program_a_person(db: Database, tenant: UUID) -> None:
+    ana, ci = user("ana"), service("ci")
+    await in_tx(db, tenant, lambda tx: people.put_principals(tx, tenant, [ana, ci]))
+
+    for other in (replace(ana, kind="service", login=None), replace(ci, kind="user", login="ci")):
+        with pytest.raises(asyncpg.CheckViolationError):
+            async with db.tx([tenant]) as tx:
+                await people.put_principals(tx, tenant, [other])
+
+    found = await in_tx(db, tenant, lambda tx: people.principals_by_id(tx, tenant, [ana.id, ci.id]))
+    assert {id: one.kind for id, one in found.items()} == {ana.id: "user", ci.id: "service"}
 
 
 async def test_memberships_become_exactly_what_is_said_and_only_of_those_named(db: Database, tenant: UUID) -> None:

@@ -233,7 +233,8 @@ class _Working:
         events = lifecycle.handle(request, command, self._people[key.tenant], at=at)
         self._note_factor(order, events, at)
         self._happen(key, Caused(order.id, order.actor, order.origin, tuple(events)))
-        return Done(self._now(key), tuple(events))
+        rules, people = self._rules[order.tenant], self._people[order.tenant]
+        return Done(self._now(key), tuple(events), rules=rules, people=people)
 
     def _note_factor(self, order: Order, events: Sequence[Event], at: datetime) -> None:
         """Let the second factor of a decision count from now on, for what comes later in the batch too."""

@@ -7,8 +7,10 @@ from msgspec import Struct
 
 from quorate.app.filing import Asking
 from quorate.app.record import NOWHERE, Origin
+from quorate.app.tenants import Rules
 from quorate.domain import commands as do
 from quorate.domain.events import Event, RequestKind
+from quorate.domain.people import People
 from quorate.domain.refusals import Refusal
 from quorate.domain.requests import Request
 from quorate.store.replays import ReplayKey
@@ -55,12 +57,15 @@ class Order(Struct, frozen=True):
 class Done(Struct, frozen=True):
     """The answer to an order: the request as it then was, with its tasks, and what the order brought about.
 
-    `replayed`: it was carried out before, under the same idempotency key.
+    `replayed`: it was carried out before, under the same idempotency key. `rules` and `people` are those of the tenant
+    that were read on the way, unless the answer comes from history.
     """
 
     held: Held
     events: tuple[Event, ...]
     replayed: bool = False
+    rules: Rules | None = None
+    people: People = People()
 
     @property
     def request(self) -> Request:

@@ -5,6 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from quorate.app import tenants
+from quorate.app.tenants import Rules
 from quorate.domain.people import People, Person
 from quorate.domain.permissions import ADMIN, KNOWN
 from quorate.domain.workflows import Joined, Kind, Leaf
@@ -53,10 +54,12 @@ def _keys(person: Person, near: Near) -> Iterator[str]:
     yield from (f"{Kind.MANAGER}:{report}" for report in near.reports)
 
 
-async def seen(tx: Tx, accounts: Collection[UUID], leaves: Collection[Leaf], at: datetime) -> People:
-    """Read accounts of the transaction's only tenant, and who is behind these leaves."""
+async def seen(
+    tx: Tx, accounts: Collection[UUID], leaves: Collection[Leaf], at: datetime, rules: Rules | None = None
+) -> People:
+    """Read accounts of the transaction's only tenant, and who is behind these leaves. `rules`: its own, if known."""
     [tenant] = tx.tenants
-    rules = (await tenants.rules(tx))[tenant]
+    rules = rules or (await tenants.rules(tx))[tenant]
     crowds = {(tenant, leaf.kind, leaf.value) for leaf in leaves if leaf.kind in MANY}
     found = (await view.read(tx, {(tenant, id) for id in accounts}, crowds, at))[tenant]
     return People(found.persons, found.crowds, rules.self_approval, rules.fallback)

@@ -98,7 +98,7 @@ async def services_by_name(tx: Tx, tenant: UUID, names: Collection[str]) -> dict
 async def put_principals(tx: Tx, tenant: UUID, principals: Collection[Principal]) -> set[UUID]:
     """Make users and services, or change those that are there; answers which are new or changed.
 
-    `version` is counted here and `created_at` never changes, whatever the values say.
+    `version` is counted here; `kind` and `created_at` never change, whatever the values say.
 
     Raises:
         asyncpg.UniqueViolationError: `one_live_user_per_login` or `one_live_service_per_name`.
@@ -116,15 +116,15 @@ async def put_principals(tx: Tx, tenant: UUID, principals: Collection[Principal]
                    created_at timestamptz, updated_at timestamptz, deleted_at timestamptz)
          ORDER BY id
             ON CONFLICT (tenant_id, id) DO UPDATE
-           SET kind = excluded.kind, name = excluded.name, login = excluded.login, email = excluded.email,
+           SET name = excluded.name, login = excluded.login, email = excluded.email,
                name_parts = excluded.name_parts, status = excluded.status, manager_id = excluded.manager_id,
                owner_id = excluded.owner_id, permissions = excluded.permissions, metadata = excluded.metadata,
                preferences = excluded.preferences, deleted_at = excluded.deleted_at, updated_at = excluded.updated_at,
                version = p.version + 1
-         WHERE (p.kind, p.name, p.login, p.email, p.name_parts, p.status, p.manager_id, p.owner_id, p.permissions,
+         WHERE (p.name, p.login, p.email, p.name_parts, p.status, p.manager_id, p.owner_id, p.permissions,
                 p.metadata, p.preferences, p.deleted_at)
                IS DISTINCT FROM
-               (excluded.kind, excluded.name, excluded.login, excluded.email, excluded.name_parts, excluded.status,
+               (excluded.name, excluded.login, excluded.email, excluded.name_parts, excluded.status,
                 excluded.manager_id, excluded.owner_id, excluded.permissions, excluded.metadata, excluded.preferences,
                 excluded.deleted_at)
         RETURNING id

@@ -107,14 +107,14 @@ async def group_names(tx: Tx, tenant: UUID, ids: Collection[UUID]) -> dict[UUID,
     return {row["id"]: row["name"] for row in rows}
 
 
-async def services(tx: Tx, tenant: UUID, ids: Collection[UUID]) -> frozenset[UUID]:
-    """Say which of these accounts are services."""
+async def services(tx: Tx, tenant: UUID, ids: Collection[UUID]) -> dict[UUID, bool]:
+    """Say of each of these accounts whether it is a service. Who does not exist is absent."""
     rows = await tx.all(
-        "SELECT id FROM principal WHERE tenant_id = $1 AND id = ANY ($2::uuid[]) AND kind = 'service'",
+        "SELECT id, kind = 'service' AS is_service FROM principal WHERE tenant_id = $1 AND id = ANY ($2::uuid[])",
         tenant,
         list(ids),
     )
-    return frozenset(row["id"] for row in rows)
+    return {row["id"]: row["is_service"] for row in rows}
 
 
 async def delegates(tx: Tx, tenant: UUID, ids: Collection[UUID], at: datetime) -> dict[UUID, list[UUID]]:

@@ -13,7 +13,8 @@ from starlette.responses import Response
 from quorate.app.actor import Actor
 from quorate.app.cases import UseCases
 from quorate.app.listing import Wanted
-from quorate.app.operations.use import AskOperation
+from quorate.app.operations.use import AskOperation, Execution
+from quorate.app.orders import Done
 from quorate.app.panel import Keeping
 from quorate.app.requests import OpenStep
 from quorate.domain.conditions import Compare, Field, Not, Of, Party, Says, Some
@@ -78,10 +79,11 @@ async def approve(http: Call) -> Response:
     except Refusal:
         await find(http)  # Whoever may not see it is not told what else is wrong.
         raise
+    became = None
     if done.request.status is Outcome.APPROVED and done.request.filing.kind is RequestKind.OPERATION:
-        await http.services.operations.wait(http.actor.tenant, id, PATIENCE_S)
+        became = await http.services.operations.wait(http.actor.tenant, id, PATIENCE_S)
 
-    return answer(await _shown(http, done.request))
+    return await _after(http, done, became)
 
 
 async def deny(http: Call) -> Response:
@@ -92,7 +94,7 @@ async def deny(http: Call) -> Response:
         http.actor, OpenStep(found.id), Choice.REJECT, sent.reason or None, may_refuse_own=True
     )
 
-    return answer(await _shown(http, done.request))
+    return await _after(http, done)
 
 
 async def delete(http: Call) -> Response:
@@ -152,6 +154,12 @@ def _matches(one: ApprovalRequest, wanted: Filter) -> bool:
         and (wanted.reviewer is None or any(each.is_(wanted.reviewer) for each in one.reviewers))
         and (wanted.subject is None or any(each.is_(wanted.subject) for each in one.subjects))
     )
+
+
+async def _after(http: Call, done: Done, became: Execution | None = None) -> Response:
+    """Answer the request as it is after a decision. `became`: what became of the operation that this approved."""
+    panel, keeping = await http.services.panels.after(done)
+    return answer(shown.request(done.request, panel, keeping, became, http.services.clock()))
 
 
 async def _shown(http: Call, request: Request) -> ApprovalRequest:
