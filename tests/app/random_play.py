@@ -137,7 +137,9 @@ class RandomCompany:
                 name = self.draw.choice(list(self.roles))
                 return Leaf(Kind.ROLE, name if self.draw.random() < 0.5 else str(self.roles[name]))
             case Kind.MANAGER:
-                return Leaf(Kind.MANAGER, "requester")
+                return Leaf(Kind.MANAGER, self.draw.choice(["requester", "asker"]))
+            case Kind.OWNER:
+                return Leaf(Kind.OWNER, "target")
             case Kind.HOLDER:
                 return Leaf(Kind.HOLDER, self.draw.choice(["request:approve", "grant:revoke", "admin"]))
 

@@ -56,6 +56,8 @@ def test_a_quorum_takes_every_kind_of_member_and_answers_null_for_the_plain_keys
         {"group": "g"},
         {"role": "admins"},
         {"manager": "requester"},
+        {"manager": "asker"},
+        {"owner": "target"},
         {"holder": "request:approve"},
         {"n": "50%", "requirePassword": True, "overlap": True, "members": [{"user": "ben"}, {"user": "cyd"}]},
     ]
@@ -101,6 +103,19 @@ def test_everything_a_step_may_say_is_read_and_shown_again() -> None:
 def test_hours_that_contradict_the_seconds_are_refused() -> None:
     assert wrong(step(timeoutSeconds=3601, timeoutHours=2)) == []
     assert wrong(step(timeoutSeconds=3601, timeoutHours=3)) == ["steps[0].timeoutHours"]
+
+
+@pytest.mark.parametrize("leaf", [{"manager": "asker"}, {"owner": "target"}])
+def test_what_only_a_request_can_tell_stands_in_a_workflow_and_not_in_a_tenants_settings(leaf: dict[str, str]) -> None:
+    assert wrong(step(escalateTo=leaf, onTimeout="escalate", fallbackApprovers=[leaf])) == []
+    assert read_leaves([leaf])[1] == []
+    assert [one.path for one in read_leaves([leaf], of_tenant=True)[1]] == [f"fallbackApprovers[0].{next(iter(leaf))}"]
+    assert read_leaves([{"manager": "requester"}], of_tenant=True)[1] == []
+
+
+@pytest.mark.parametrize("leaf", [{"manager": "target"}, {"owner": "asker"}, {"owner": "requester"}])
+def test_other_words_for_managers_and_owners_are_refused(leaf: dict[str, str]) -> None:
+    assert wrong(quorum(leaf, n=1)) == [f"steps[0].quorum.members[0].{next(iter(leaf))}"]
 
 
 def test_all_problems_are_said_at_once_with_their_paths() -> None:
@@ -229,7 +244,11 @@ def test_an_id_in_capitals_means_the_same_account() -> None:
 words = some.text(some.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=8).map(
     lambda text: text.strip() or "x"
 )
-leaf_values = {Kind.MANAGER: some.just("requester"), Kind.HOLDER: some.sampled_from(sorted(KNOWN))}
+leaf_values = {
+    Kind.MANAGER: some.sampled_from(["requester", "asker"]),
+    Kind.OWNER: some.just("target"),
+    Kind.HOLDER: some.sampled_from(sorted(KNOWN)),
+}
 leaves = some.sampled_from(list(Kind)).flatmap(
     lambda kind: some.builds(Leaf, some.just(kind), leaf_values.get(kind, words.map(lambda text: as_given(kind, text))))
 )

@@ -65,14 +65,17 @@ def members(leaf: Leaf, request: Request, persons: Persons) -> set[UUID]:
             case Kind.HOLDER:
                 named = leaf.value in person.permissions or "admin" in person.permissions
             case Kind.MANAGER:
-                named = id == manager(request, persons)
+                named = id == manager(leaf, request, persons)
+            case Kind.OWNER:
+                named = False  # It is an owner's leaf only where there is none.
         if named and is_live(id, persons):
             found.add(id)
     return found
 
 
-def manager(request: Request, persons: Persons) -> UUID | None:
-    who = persons.get(request.filing.beneficiary) if request.filing.beneficiary else None
+def manager(leaf: Leaf, request: Request, persons: Persons) -> UUID | None:
+    whose = request.filing.beneficiary if leaf.value == "requester" else UUID(leaf.value)
+    who = persons.get(whose) if whose else None
     if who is not None and who.is_service:
         who = persons.get(who.owner) if who.owner else None
     return who.manager if who else None

@@ -140,9 +140,9 @@ class _Working:
         plans = await _plans(tx, orders, self._shelf, self._at)
         self._rules = await tenants.rules(tx)
         plans = {
-            order.id: settled_for(plans[order.id], order.what, self._rules[order.tenant])
+            order.id: settled_for(plans[order.id], order.what, order.actor, self._rules[order.tenant])
             for order in orders
-            if order.id in plans and isinstance(order.what, Asking)
+            if order.id in plans and isinstance(order.what, Asking) and order.actor is not None
         }
         if shown := {(order.tenant, id) for order in orders if (id := _factor_of(order))}:
             await credentials.hold(tx, shown)

@@ -53,6 +53,7 @@ class RoleFields(Struct, frozen=True, kw_only=True):
     description: str | UnsetType = UNSET
     permissions: tuple[str, ...] | UnsetType = UNSET
     workflow_id: UUID | UnsetType | None = UNSET
+    owner_id: UUID | UnsetType | None = UNSET
 
 
 class GroupFields(Struct, frozen=True, kw_only=True):
@@ -62,6 +63,7 @@ class GroupFields(Struct, frozen=True, kw_only=True):
     description: str | UnsetType = UNSET
     external_id: str | UnsetType | None = UNSET
     workflow_id: UUID | UnsetType | None = UNSET
+    owner_id: UUID | UnsetType | None = UNSET
 
 
 class ResourceFields(Struct, frozen=True, kw_only=True):
@@ -73,6 +75,7 @@ class ResourceFields(Struct, frozen=True, kw_only=True):
     external_id: str | UnsetType | None = UNSET
     parent_id: UUID | UnsetType | None = UNSET
     workflow_id: UUID | UnsetType | None = UNSET
+    owner_id: UUID | UnsetType | None = UNSET
     attributes: dict[str, Any] | UnsetType = UNSET
 
 
@@ -156,11 +159,18 @@ class _Catalogue(ABC, Generic[Row]):
         return [Found(row) for row in rows]
 
     async def _guard(self, change: Change, before: Row | None, after: Row) -> None:
-        """Refuse what it must not become. Raises: BadReference: its workflow does not exist."""
-        id = after.workflow_id
-        if id is None or (before is not None and before.workflow_id == id):
-            return
-        if await workflows.read(change.tx, change.tenant, id) is None:
+        """Refuse what it must not become. Raises: BadReference: its workflow or its owner does not exist."""
+        had = (before.workflow_id, before.owner_id) if before else (None, None)
+        workflow, owner = after.workflow_id, after.owner_id
+        if workflow is not None and workflow != had[0]:
+            await self._must_govern(change, workflow)
+        if owner is not None and owner != had[1]:
+            found = (await people.principals_by_id(change.tx, change.tenant, [owner])).get(owner)
+            if found is None or found.kind != "user" or found.deleted_at is not None:
+                raise no.BadReference("ownerId", "there is no such user in this tenant")
+
+    async def _must_govern(self, change: Change, workflow: UUID) -> None:
+        if await workflows.read(change.tx, change.tenant, workflow) is None:
             raise no.BadReference("workflowId", "there is no such workflow in this tenant")
 
     async def _may_go(self, change: Change, now: Row) -> None:
@@ -185,6 +195,7 @@ class _Catalogue(ABC, Generic[Row]):
             "name": row.name,
             "description": row.description,
             "workflowId": str(row.workflow_id) if row.workflow_id else None,
+            "ownerId": str(row.owner_id) if row.owner_id else None,
         }
 
     async def _again(self, change: Change, id: UUID) -> Row:
@@ -291,12 +302,14 @@ class Roles(_Peopled[Role]):
         await directory.put_roles(tx, tenant, rows)
 
     async def _guard(self, change: Change, before: Role | None, after: Role) -> None:
-        """Permissions that join or leave it must be the caller's, and all where another workflow shall govern it."""
+        """Permissions that join or leave it must be the caller's, and all where another workflow shall govern it, or
+        another answer for it.
+        """
         await super()._guard(change, before, after)
         if before is not None and before.is_system:
             raise no.SystemRole(before.id)
         had = frozenset(before.permissions) if before else frozenset()
-        if before is not None and before.workflow_id != after.workflow_id:
+        if before is not None and (before.workflow_id, before.owner_id) != (after.workflow_id, after.owner_id):
             change.demand_holding(after.permissions)
         change.demand_holding(frozenset(after.permissions) ^ had)
 

@@ -65,9 +65,22 @@ async def _happened(change: Change, scope: Scope, subject: str, said: Mapping[st
     await change.happened("tenant", change.tenant, "tenant.changed", body, change.at)
 
 
-def settled_for(planned: Planned, asking: Asking, rules: Rules) -> Planned:
-    """Lay over a planned route what the tenant has settled. Operations have their own rules."""
-    if planned.route is None or not rules.defaults or not isinstance(asking, AskAccess | Start):
+def settled_for(planned: Planned, asking: Asking, actor: UUID, rules: Rules) -> Planned:
+    """Make of a planned route the one to be frozen: with what the tenant has settled laid over it, and with names for
+    those whom only a request can tell.
+    """
+    if rules.defaults and isinstance(asking, AskAccess | Start):
+        planned = _laid_over(planned, asking, rules)
+    if planned.route is None:
+        return planned
+    beneficiary = asking.beneficiary if isinstance(asking, AskAccess) else None
+    about = planned.target or planned.governed
+    route = planned.route.known(actor, beneficiary or actor, about.owner if about else None)
+    return planned if route is planned.route else replace(planned, route=route)
+
+
+def _laid_over(planned: Planned, asking: AskAccess | Start, rules: Rules) -> Planned:
+    if planned.route is None:
         return planned
     kind = RequestKind.ACCESS if isinstance(asking, AskAccess) else RequestKind.GENERIC
     target = planned.target

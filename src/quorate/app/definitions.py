@@ -14,8 +14,11 @@ from quorate.app.values import Reader, suggestion
 from quorate.domain import permissions
 from quorate.domain.evidence import Demand
 from quorate.domain.workflows import (
+    ASKER,
     MAX_DEPTH,
     MAX_TIMEOUT_S,
+    REQUESTER,
+    TARGET,
     Count,
     Kind,
     Leaf,
@@ -125,10 +128,18 @@ def read_steps(
 
 
 def read_leaves(
-    items: object, resolve: Resolver = as_given, *, path: str = "fallbackApprovers", strict: bool = False
+    items: object,
+    resolve: Resolver = as_given,
+    *,
+    path: str = "fallbackApprovers",
+    strict: bool = False,
+    of_tenant: bool = False,
 ) -> tuple[tuple[Leaf, ...], list[Problem]]:
-    """Read a list of leaves, such as the fallback approvers of a workflow. None is an empty list."""
-    reader = _Reader(resolve, strict)
+    """Read a list of leaves, such as the fallback approvers of a workflow. None is an empty list.
+
+    `of_tenant`: they belong to no route, so none may be what only a route keeps.
+    """
+    reader = _Reader(resolve, strict, knows_request=not of_tenant)
     leaves = reader.leaves(items, path)
     return leaves, reader.problems
 
@@ -205,9 +216,10 @@ _NONE_OF_NOBODY = any_one_of(_NOBODY)
 
 
 class _Reader(Reader):
-    def __init__(self, resolve: Resolver, strict: bool) -> None:
+    def __init__(self, resolve: Resolver, strict: bool, *, knows_request: bool = True) -> None:
         super().__init__(strict=strict)
-        self._resolve = resolve
+        self._resolve, self._knows_request = resolve, knows_request
+        self._managed = (REQUESTER, ASKER) if knows_request else (REQUESTER,)
 
     def step(self, item: object, path: str) -> Step:
         fields = self.fields(item, path, STEP_KEYS)
@@ -307,8 +319,12 @@ class _Reader(Reader):
 
     def _named(self, kind: Kind, value: str, path: str) -> Leaf:
         if kind is Kind.MANAGER:
-            if value != "requester":
-                self.wrong(path, "must be requester: it is the manager of whoever gets the access")
+            if value not in self._managed:
+                self.wrong(path, f"must be {' or '.join(self._managed)}: of whoever gets the access, or asks for it")
+            return Leaf(kind, value)
+        if kind is Kind.OWNER:
+            if value != TARGET or not self._knows_request:
+                self.wrong(path, "must be target: the owner of what is asked for; only in a workflow")
             return Leaf(kind, value)
         if kind is Kind.HOLDER:
             if value not in permissions.KNOWN:

@@ -76,7 +76,8 @@ def submission(
             return _start(actor, asking, planned, people)
         case AskOperation():
             assert planned.governed is not None
-            return operations.submission(actor, asking, planned.governed, people, rules.operation_expiry_s)
+            found, route = planned.governed, planned.route
+            return operations.submission(actor, asking, found, route, people, rules.operation_expiry_s)
 
 
 def _access(

@@ -72,7 +72,7 @@ class Offers:
         sets = {id for leaf in leaves if leaf.kind in (Kind.GROUP, Kind.ROLE) and (id := as_id(leaf.value))}
         people = {id for leaf in leaves if leaf.names_one and (id := as_id(leaf.value))}
         people |= {id for one in requests for id in (*one.askers(), one.closed_by) if id is not None}
-        managed = {id for one in requests if (id := one.beneficiary) and _asks_manager(one)}
+        managed = {id for one in requests for id in _managed(one)}
         async with self._db.tx([tenant]) as tx:
             managers = await store.managers(tx, tenant, managed) if managed else {}
             return Around(
@@ -89,5 +89,8 @@ def leaves_of(request: Request) -> Iterator[Leaf]:
         yield from request.tree.every_leaf()
 
 
-def _asks_manager(request: Request) -> bool:
-    return any(leaf.kind is Kind.MANAGER for leaf in leaves_of(request))
+def _managed(request: Request) -> Iterator[UUID]:
+    """Name whose managers may decide."""
+    for leaf in leaves_of(request):
+        if leaf.kind is Kind.MANAGER and (managed := leaf.managed(request.beneficiary)) is not None:
+            yield managed

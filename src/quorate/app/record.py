@@ -235,8 +235,8 @@ def inbox_keys(request: Request, state: StepState) -> frozenset[str]:
         joined = f"{leaf.joined}:" if leaf.joined is Joined.FALLBACK else ""
         if leaf.kind is not Kind.MANAGER:
             keys.add(f"{joined}{leaf.kind}:{leaf.value}")
-        elif request.beneficiary is not None:
-            keys.add(f"{joined}manager:{request.beneficiary}")
+        elif (managed := leaf.managed(request.beneficiary)) is not None:
+            keys.add(f"{joined}manager:{managed}")
     return frozenset(keys)
 
 

@@ -56,8 +56,8 @@ def _able(state: State, crowds: dict[tuple[Kind, str], Crowd], leaf: Leaf) -> Ab
         case Kind.USER | Kind.SERVICE:
             found = state.principals.get(UUID(leaf.value))
             return Able([found.id] if found is not None and found.status == "active" else [])
-        case Kind.MANAGER:
-            return Able((), 1)  # Whose manager, only a request can tell.
+        case Kind.MANAGER | Kind.OWNER:
+            return Able((), 1)  # Whose, only a request can tell.
         case Kind.GROUP | Kind.ROLE | Kind.HOLDER:
             crowd = crowds[leaf.kind, leaf.value]
             return Able(crowd.humans.values(), crowd.count - len(crowd.humans))

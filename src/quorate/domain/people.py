@@ -101,7 +101,9 @@ class People(Struct, frozen=True):
             case Kind.USER | Kind.SERVICE:
                 return self._just(_as_id(leaf.value), service=leaf.kind is Kind.SERVICE)
             case Kind.MANAGER:
-                return self._just(self.manager_of(beneficiary), service=False)
+                return self._just(self.manager_of(leaf.managed(beneficiary)), service=False)
+            case Kind.OWNER:
+                return NOBODY
             case Kind.GROUP | Kind.ROLE | Kind.HOLDER:
                 return self.crowds[leaf.kind, leaf.value]
 
@@ -117,7 +119,9 @@ class People(Struct, frozen=True):
             case Kind.ROLE:
                 return leaf.value in person.roles
             case Kind.MANAGER:
-                return person.id == self.manager_of(beneficiary)
+                return person.id == self.manager_of(leaf.managed(beneficiary))
+            case Kind.OWNER:
+                return False
             case Kind.HOLDER:
                 return allows(person.permissions, leaf.value)
 

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from quorate.domain.events import Choice, Decided, Filing, Outcome, RequestKind
-from quorate.domain.workflows import Joined, Kind, Leaf, Node, OnTimeout, Route, Step
+from quorate.domain.workflows import Joined, Kind, Leaf, Node, OnTimeout, Route, Step, each_leaf_once
 
 
 class StepState(Struct, frozen=True, omit_defaults=True):
@@ -196,18 +196,7 @@ def with_stand_in(tree: Node, leaves: tuple[Leaf, ...], to: UUID) -> Node:
             members.append(stand_in)
         else:
             members += [member, stand_in]
-    return msgspec.structs.replace(tree, members=tuple(_each_leaf_once(members)))
-
-
-def _each_leaf_once(members: list[Leaf | Node]) -> Iterator[Leaf | Node]:
-    """Leave out a leaf that stands there already. Equal nodes stay: each of them counts."""
-    seen: set[Leaf] = set()
-    for member in members:
-        if isinstance(member, Leaf):
-            if member in seen:
-                continue
-            seen.add(member)
-        yield member
+    return msgspec.structs.replace(tree, members=tuple(each_leaf_once(members)))
 
 
 def joining(step: Step, leaf: Leaf, why: Joined) -> Leaf:

@@ -2,9 +2,10 @@
 
 import enum
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from uuid import UUID
 
+import msgspec
 from msgspec import Struct
 
 from quorate.domain.evidence import NONE, Demand
@@ -23,6 +24,7 @@ class Kind(enum.StrEnum):
     ROLE = "role"
     MANAGER = "manager"
     HOLDER = "holder"
+    OWNER = "owner"
 
 
 class Joined(enum.StrEnum):
@@ -35,8 +37,11 @@ class Joined(enum.StrEnum):
 class Leaf(Struct, frozen=True, tag="leaf", omit_defaults=True):
     """Those who are named one way: a user by id, a role by name or id, the holders of a permission …
 
-    `value` of a manager leaf is `requester`: it is the beneficiary's manager. `joined` and `demand` are set only
-    on leaves that joined an open step later, which take over all that the step demands.
+    `value` of a manager leaf is `requester`: it is the beneficiary's manager. What is written as `asker`, the manager
+    of whoever asks, and as the owner of the `target`, is known when a request is filed: see `Route.known`. Then a
+    manager leaf has the account whose manager it is, and an owner leaf stands only where there is none.
+    `joined` and `demand` are set only on leaves that joined an open step later, which take over all that the step
+    demands.
     """
 
     kind: Kind
@@ -47,6 +52,20 @@ class Leaf(Struct, frozen=True, tag="leaf", omit_defaults=True):
     @property
     def names_one(self) -> bool:
         return self.kind in (Kind.USER, Kind.SERVICE)
+
+    @property
+    def needs_request(self) -> bool:
+        """Say whether only a request can tell what is meant, and a route keeps it."""
+        return self.kind is Kind.OWNER or (self.kind is Kind.MANAGER and self.value == ASKER)
+
+    def managed(self, beneficiary: UUID | None) -> UUID | None:
+        """Name the account whose manager a manager leaf is, in a request of this beneficiary."""
+        if self.value == REQUESTER:
+            return beneficiary
+        return None if self.value == ASKER else UUID(self.value)
+
+
+REQUESTER, ASKER, TARGET = "requester", "asker", "target"
 
 
 class Unit(enum.StrEnum):
@@ -103,6 +122,17 @@ class Node(Struct, frozen=True, tag="node", omit_defaults=True):
         yield self
         for node in self.nodes:
             yield from node.every_node()
+
+
+def each_leaf_once(members: Iterable[Leaf | Node]) -> Iterator[Leaf | Node]:
+    """Leave out a leaf that stands there already. Equal nodes stay: each of them counts."""
+    seen: set[Leaf] = set()
+    for member in members:
+        if isinstance(member, Leaf):
+            if member in seen:
+                continue
+            seen.add(member)
+        yield member
 
 
 def any_one_of(*leaves: Leaf) -> Node:
@@ -194,6 +224,47 @@ class Route(Struct, frozen=True, omit_defaults=True):
     steps: tuple[Step, ...] = ()
     fallback: tuple[Leaf, ...] = ()
 
+    def known(self, asker: UUID, beneficiary: UUID | None, owner: UUID | None) -> "Route":
+        """Give the route of a request that this account files, for what has this owner: its leaves made known.
+
+        The owner stays who it is now; a manager is looked up whenever one is needed.
+        """
+
+        def leaf(one: Leaf) -> Leaf:
+            if one.kind is Kind.OWNER and owner is not None:
+                return msgspec.structs.replace(one, kind=Kind.USER, value=str(owner))
+            if one.needs_request and one.kind is Kind.MANAGER:
+                return msgspec.structs.replace(one, value=REQUESTER if asker == beneficiary else str(asker))
+            return one
+
+        def leaves(many: tuple[Leaf, ...]) -> tuple[Leaf, ...]:
+            return tuple(dict.fromkeys(map(leaf, many)))
+
+        def node(one: Node) -> Node:
+            members = [leaf(each) if isinstance(each, Leaf) else node(each) for each in one.members]
+            return msgspec.structs.replace(one, members=tuple(each_leaf_once(members)))
+
+        if not any(one.needs_request for one in self.every_leaf()):
+            return self
+        steps = (
+            msgspec.structs.replace(
+                step,
+                approvers=node(step.approvers),
+                escalate_to=leaf(step.escalate_to) if step.escalate_to else None,
+                fallback=leaves(step.fallback),
+            )
+            for step in self.steps
+        )
+        return Route(tuple(steps), leaves(self.fallback))
+
+    def every_leaf(self) -> Iterator[Leaf]:
+        yield from self.fallback
+        for step in self.steps:
+            yield from step.approvers.every_leaf()
+            yield from step.fallback
+            if step.escalate_to is not None:
+                yield step.escalate_to
+
 
 class Status(enum.StrEnum):
     DRAFT = "draft"
@@ -250,7 +321,8 @@ def node_problems(node: Node, path: str, depth: int = 1, demanded: Demand = NONE
         yield Problem(f"{path}.members", "at least one member is needed")
     demanded |= node.demand
     bounded = all(
-        isinstance(member, Node) or member.names_one or member.kind is Kind.MANAGER for member in node.members
+        isinstance(member, Node) or member.names_one or member.kind in (Kind.MANAGER, Kind.OWNER)
+        for member in node.members
     )
     distinct = len({(leaf.kind, leaf.value) for leaf in node.leaves}) + len(node.nodes)
     if node.n.unit is Unit.PERCENT:

@@ -73,7 +73,7 @@ class Shelf(Struct, Generic[Row], frozen=True):
         return None if row is None else decoded(self.row, row, *self.json)
 
 
-_SHARED: Final = "workflow_id, approval, version, created_at, updated_at, deleted_at"
+_SHARED: Final = "workflow_id, owner_id, approval, version, created_at, updated_at, deleted_at"
 
 ROLES: Final = Shelf(Role, "role", f"id, name, description, permissions, is_system, {_SHARED}", ("approval",))
 GROUPS: Final = Shelf(Group, "user_group", f"id, name, description, external_id, {_SHARED}", ("approval",))

@@ -30,7 +30,7 @@ class TargetRow(Struct, frozen=True):
 
     `is_registered`: the directory has a row of it. `within` and `within_name`: what the resource it stands under goes
     by, and is called. `approvals`: what was said about approvals of it, and of all that it stands under, the nearest
-    first.
+    first. `owner`: who answers for it; of a resource without one, that of the nearest of its parents.
     """
 
     id: UUID
@@ -43,6 +43,7 @@ class TargetRow(Struct, frozen=True):
     within: str | None = None
     within_name: str | None = None
     approvals: tuple[Approval, ...] = ()
+    owner: UUID | None = None
 
 
 AMBIGUOUS: Final = UUID(int=0)
@@ -52,29 +53,30 @@ AMBIGUOUS: Final = UUID(int=0)
 async def targets(tx: Tx, wanted: Collection[tuple[UUID, str, UUID]]) -> dict[tuple[UUID, str, UUID], TargetRow]:
     """Find roles, groups and resources by (tenant, `role` | `group` | `resource`, id). Absent ones are left out.
 
-    A resource without a workflow of its own has that of the nearest of its parents.
+    A resource without a workflow or an owner of its own has that of the nearest of its parents.
     """
     rows = await tx.all(
         """
         WITH RECURSIVE wanted AS (
             SELECT DISTINCT * FROM unnest($2::uuid[], $3::text[], $4::uuid[]) AS w (tenant_id, type, id)
         ), line AS (
-            SELECT r.tenant_id, r.id AS of, r.parent_id, r.workflow_id, r.approval, 0 AS distance
+            SELECT r.tenant_id, r.id AS of, r.parent_id, r.workflow_id, r.owner_id, r.approval,
+                   0 AS distance
               FROM resource r JOIN wanted w ON r.tenant_id = w.tenant_id AND r.id = w.id AND w.type = 'resource'
              WHERE r.tenant_id = ANY ($1) AND r.deleted_at IS NULL
             UNION ALL
-            SELECT l.tenant_id, l.of, p.parent_id, p.workflow_id, p.approval, l.distance + 1
+            SELECT l.tenant_id, l.of, p.parent_id, p.workflow_id, p.owner_id, p.approval, l.distance + 1
               FROM line l JOIN resource p ON p.tenant_id = l.tenant_id AND p.id = l.parent_id
              WHERE l.distance < 20 AND p.tenant_id = ANY ($1)
         )
         SELECT w.tenant_id, w.type AS asked, r.id, r.name, 'role' AS type, r.permissions <> '{}' AS has_permissions,
                r.workflow_id, NULL::text AS external_id, NULL::text AS within, NULL::text AS within_name,
-               jsonb_build_array(r.approval) AS approvals
+               jsonb_build_array(r.approval) AS approvals, r.owner_id
           FROM wanted w JOIN role r ON r.tenant_id = w.tenant_id AND r.id = w.id
          WHERE w.type = 'role' AND r.tenant_id = ANY ($1) AND r.deleted_at IS NULL
         UNION ALL
         SELECT w.tenant_id, w.type, g.id, g.name, 'group', false, g.workflow_id, NULL, NULL, NULL,
-               jsonb_build_array(g.approval)
+               jsonb_build_array(g.approval), g.owner_id
           FROM wanted w JOIN user_group g ON g.tenant_id = w.tenant_id AND g.id = w.id
          WHERE w.type = 'group' AND g.tenant_id = ANY ($1) AND g.deleted_at IS NULL
         UNION ALL
@@ -83,7 +85,10 @@ async def targets(tx: Tx, wanted: Collection[tuple[UUID, str, UUID]]) -> dict[tu
                  WHERE l.tenant_id = r.tenant_id AND l.of = r.id AND l.workflow_id IS NOT NULL
                  ORDER BY l.distance LIMIT 1), r.external_id, coalesce(p.external_id, p.id::text), p.name,
                (SELECT jsonb_agg(l.approval ORDER BY l.distance) FROM line l
-                 WHERE l.tenant_id = r.tenant_id AND l.of = r.id)
+                 WHERE l.tenant_id = r.tenant_id AND l.of = r.id),
+               (SELECT l.owner_id FROM line l
+                 WHERE l.tenant_id = r.tenant_id AND l.of = r.id AND l.owner_id IS NOT NULL
+                 ORDER BY l.distance LIMIT 1)
           FROM wanted w JOIN resource r ON r.tenant_id = w.tenant_id AND r.id = w.id
           LEFT JOIN resource p ON p.tenant_id = r.tenant_id AND p.id = r.parent_id
          WHERE w.type = 'resource' AND r.tenant_id = ANY ($1) AND r.deleted_at IS NULL
@@ -104,6 +109,7 @@ async def targets(tx: Tx, wanted: Collection[tuple[UUID, str, UUID]]) -> dict[tu
             within=row["within"],
             within_name=row["within_name"],
             approvals=tuple(said for said in _approvals_of.decode(row["approvals"]) if said is not None),
+            owner=row["owner_id"],
         )
         for row in rows
     }

@@ -135,6 +135,7 @@ def everything() -> dict[str, Any]:
             {
                 "name": "Billing:Admin",
                 "type": "profile",
+                "owner": "ana@acme.example",
                 "attributes": {"appName": "Billing", "no": "no", "n": 1.5},
                 "approval": {
                     "workflow": "Standard",
@@ -164,6 +165,8 @@ def everything() -> dict[str, Any]:
                                 {"user": "ana@acme.example"},
                                 {"role": "admins"},
                                 {"manager": "requester"},
+                                {"manager": "asker"},
+                                {"owner": "target"},
                                 {"n": "DOUBLE", "members": [{"group": "Security"}], "overlap": True},
                             ],
                         },
@@ -259,6 +262,39 @@ async def test_applying_an_export_changes_nothing_and_it_holds_no_secret(desk: D
     assert "argon2" not in text
     assert (await desk.apply(text)).lines() == ["nothing to change"]
     assert (await desk.apply(text, prune=True)).lines() == ["nothing to change"]
+
+
+async def test_who_answers_for_a_thing_is_set_changed_and_taken_away(desk: Desk) -> None:
+    def owned(owner: str | None) -> dict[str, Any]:
+        said = {"owner": owner}
+        return {
+            "roles": [{"name": "r", **said}],
+            "groups": [{"name": "g", **said}],
+            "resources": [{"name": "x", "type": "db", **said}],
+        }
+
+    owner = """SELECT coalesce(p.login, '-') FROM (SELECT owner_id FROM role UNION ALL SELECT owner_id FROM user_group
+               UNION ALL SELECT owner_id FROM resource) o LEFT JOIN principal p ON p.id = o.owner_id"""
+    await desk.apply(users=[ANA, BEN], **owned("ANA@acme.example"))
+    assert await desk.rows(owner) == [("ana@acme.example",)] * 3
+    text = await export(desk.owner, [desk.slug], at=AT)
+    assert text.count("owner: ana@acme.example") == 3
+    changed = await desk.apply(**owned("ben@acme.example"))
+    assert changed.lines() == ["~ role r: owner", "~ group g: owner", "~ resource x: owner"]
+    await desk.apply(**owned(None))
+    assert await desk.rows(owner) == [("-",)] * 3
+    with pytest.raises(Problems) as refused:
+        await desk.apply(**owned("nobody@acme.example"))
+    assert [one.path.rpartition(".")[2] for _, one in refused.value.found] == ["owner"] * 3
+
+
+async def test_what_only_a_request_can_tell_is_no_fallback_of_a_tenant(desk: Desk) -> None:
+    with pytest.raises(Problems) as refused:
+        await desk.apply(settings={"fallbackApprovers": [{"owner": "target"}, {"manager": "asker"}]})
+    assert [one.path for _, one in refused.value.found] == [
+        "tenants[0].settings.fallbackApprovers[0].owner",
+        "tenants[0].settings.fallbackApprovers[1].manager",
+    ]
 
 
 async def test_what_differs_is_changed_and_said(desk: Desk) -> None:

@@ -178,10 +178,13 @@ async def test_olu_finds_nothing_of_ours(story: Story, kind: str) -> None:
         ("roles", {"permissions": ["everything"]}, "permissions[0]"),
         ("roles", {"permissions": ["admin\n"]}, "permissions[0]"),
         ("roles", {"workflowId": str(uuid4())}, "workflowId"),
+        ("roles", {"ownerId": str(uuid4())}, "ownerId"),
+        ("groups", {"ownerId": "x"}, "ownerId"),
         ("groups", {"name": None}, "name"),
         ("groups", {"name": "x" * 256}, "name"),
         ("resources", {"type": ""}, "type"),
         ("resources", {"parentId": str(uuid4())}, "parentId"),
+        ("resources", {"ownerId": str(uuid4())}, "ownerId"),
         ("resources", {"attributes": None}, "attributes"),
         ("services", {"ownerId": str(uuid4())}, "ownerId"),
         ("services", {"permissions": None}, "permissions"),
@@ -205,6 +208,7 @@ async def test_references_into_another_tenant_do_not_exist(story: Story) -> None
         ("users", {"managerId": str(story.ids["olu"])}),
         ("services", {"ownerId": str(story.ids["olu"])}),
         ("resources", {"parentId": theirs}),
+        *((kind, {"ownerId": str(story.ids["olu"])}) for kind in ("roles", "groups", "resources")),
     ):
         assert error(await story.call("ada", "POST", f"/{kind}", KINDS[kind] | body)) == (400, "VALIDATION_ERROR")
     for path, sent in (
@@ -212,6 +216,21 @@ async def test_references_into_another_tenant_do_not_exist(story: Story) -> None
         (f"/groups/{story.security}/members", {"userId": str(story.ids["olu"])}),
     ):
         assert error(await story.call("ada", "POST", path, sent)) == (404, "RESOURCE_NOT_FOUND")
+
+
+@pytest.mark.parametrize("kind", ["roles", "groups", "resources"])
+async def test_what_can_be_asked_for_may_have_a_user_who_answers_for_it(story: Story, kind: str) -> None:
+    new = await story.post("ada", f"/{kind}", KINDS[kind] | {"ownerId": str(story.ids["ana"])}, 201)
+    path = f"/{kind}/{new['id']}"
+    assert new["ownerId"] == str(story.ids["ana"])
+
+    assert error(await put(story, "ada", path, {"ownerId": str(story.ids["bot"])})) == (400, "VALIDATION_ERROR")
+    assert (await put(story, "ada", path, {"ownerId": str(story.ids["ben"])})).json()["data"]["ownerId"] == str(
+        story.ids["ben"]
+    )
+    assert (await story.call("ada", "DELETE", f"/users/{story.ids['ben']}")).status_code == 200
+    assert (await put(story, "ada", path, {"description": "d"})).json()["data"]["ownerId"] == str(story.ids["ben"])
+    assert "ownerId" not in (await put(story, "ada", path, {"ownerId": None})).json()["data"]
 
 
 def test_the_permissions_of_the_api_are_those_there_are() -> None:

@@ -55,6 +55,7 @@ ATTEMPTS: list[tuple[str, str, str, Any]] = [
     ("adding to a role nobody holds", "PUT", "/roles/<role-auditors>", {"permissions": ["admin"]}),
     ("exchanging within a role", "PUT", "/roles/<role-readers>", {"permissions": ["directory:read", "audit:read"]}),
     ("letting another workflow give a role", "PUT", "/roles/<role-admins>", {"workflowId": "<workflow>"}),
+    ("answering for a role she does not hold", "PUT", "/roles/<role-admins>", {"ownerId": "<rita>"}),
     ("a key of an administrator", "POST", "/users/<ada>/keys", {"name": "k"}),
     ("a key of a mighty service", "POST", "/services/<mighty>/keys", {"name": "k"}),
     ("an administrator's password", "PUT", "/users/<ada>", {"password": "a password she knows"}),

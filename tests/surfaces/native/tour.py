@@ -20,7 +20,8 @@ async def directory(story: Story) -> None:
     bot = await _one(story, "/services", {"name": "ci", "permissions": ["workflow:read"]}, {"status": "suspended"})
     workflow = await story.workflow()
     for path, thing in (("/roles", role), ("/groups", group), ("/resources", child)):
-        await story.call("ada", "PUT", f"{path}/{thing['id']}", {"workflowId": workflow})
+        change = {"workflowId": workflow, "ownerId": str(story.ids["ana"])}
+        await story.call("ada", "PUT", f"{path}/{thing['id']}", change)
     await story.post("ada", f"/users/{user['id']}/roles", {"roleId": role["id"]})
     await story.call("ada", "DELETE", f"/users/{user['id']}/roles/{role['id']}")
     await story.post("ada", f"/groups/{group['id']}/members", {"userId": user["id"]})

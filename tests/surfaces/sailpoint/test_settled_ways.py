@@ -166,3 +166,118 @@ async def test_what_runs_is_left_alone(story: Story, settled: dict[str, Any]) ->
     id = await generic(story)
     await settle(story, "TENANT", str(story.tenant), settled)
     assert (await call(story, "ana", "POST", f"{id}/approve")).json()["status"] == "APPROVED"
+
+
+OF_ASKER, OF_OWNER = {"identityType": "MANAGER_OF_REQUESTER"}, {"identityType": "REQUESTED_TARGET_OWNER"}
+
+
+async def for_rhea(story: Story) -> str:
+    """Let Mona, whose manager is Cyd, ask for the role for Rhea, whose manager she is."""
+    async with story.db.tx([story.tenant]) as tx:
+        await tx.run("UPDATE principal SET manager_id = $2 WHERE id = $1", story.ids["mona"], story.ids["cyd"])
+    return str((await story.request("mona", forUserId=str(story.ids["rhea"])))["id"])
+
+
+async def owned_by(story: Story, who: str | None) -> None:
+    body = {"ownerId": str(story.ids[who]) if who else None}
+    assert (await story.call("ada", "PUT", f"/roles/{story.auditors}", body)).status_code == 200
+
+
+async def test_the_manager_of_whoever_asks_for_another_approves(story: Story) -> None:
+    await story.workflow(by("ana"), resourceTypes=["role"])
+    await settle(story, "ROLE", str(story.auditors), {"serialChain": [OF_ASKER, {"identityType": "MANAGER_OF"}]})
+
+    id = await for_rhea(story)
+
+    now = await shown(story, "cyd", id)
+    managers = [(one["type"], one["identityID"], one["name"]) for one in now["approvers"]]
+    assert managers == [
+        ("MANAGER_OF_REQUESTER", str(story.ids["cyd"]), "Cyd"),
+        ("MANAGER_OF", str(story.ids["mona"]), "Mona"),
+    ]
+    assert (now["requester"]["name"], now["requestee"]["name"]) == ("Mona", "Rhea")
+    assert await ids(story, "cyd") == [id]
+    assert (await story.get("cyd", "/approvals/pending"))["total"] == 1
+    assert error(await call(story, "olu", "GET", id))[0] == 404
+    assert (await call(story, "cyd", "POST", f"{id}/approve")).json()["serialStep"] == 2
+    assert error(await call(story, "mona", "POST", f"{id}/approve"))[0] == 403  # Rhea's manager, but it is her own.
+    assert (await call(story, "ada", "POST", f"{id}/approve")).json()["status"] == "APPROVED"
+
+
+async def test_for_oneself_the_manager_of_the_requester_is_that_of_the_requestee(story: Story) -> None:
+    await story.workflow(by("ana"), resourceTypes=["role"])
+    await settle(story, "TENANT", str(story.tenant), {"serialChain": [OF_ASKER]})
+    id = await access(story)
+    assert [one["type"] for one in (await shown(story, "mona", id))["approvers"]] == ["MANAGER_OF"]
+    assert (await call(story, "mona", "POST", f"{id}/approve")).json()["status"] == "APPROVED"
+
+
+async def test_the_owner_of_what_is_asked_for_approves(story: Story) -> None:
+    await story.workflow(by("ana"), resourceTypes=["role"])
+    await settle(story, "TENANT", str(story.tenant), {"serialChain": [OF_OWNER]})
+    await owned_by(story, "ben")
+    id = await access(story)
+    await owned_by(story, "cyd")  # For what is asked from now on.
+
+    [owner] = (await shown(story, "ben", id))["approvers"]
+    assert (owner["type"], owner["identityID"]) == ("IDENTITY", str(story.ids["ben"]))
+    assert error(await call(story, "cyd", "POST", f"{id}/approve"))[0] == 404
+    assert await ids(story, "ben") == [id]
+    assert (await call(story, "ben", "POST", f"{id}/approve")).json()["status"] == "APPROVED"
+
+
+@pytest.mark.parametrize("who", [None, "rhea", "ben"])
+async def test_without_an_owner_who_may_decide_the_fallback_does(story: Story, who: str | None) -> None:
+    await story.workflow(by("ana"), resourceTypes=["role"])
+    config = {"serialChain": [OF_OWNER], "fallbackApprover": {"type": "MANAGER_OF"}}
+    await settle(story, "TENANT", str(story.tenant), config)
+    await owned_by(story, who)
+    if who == "ben":
+        assert (await story.call("ada", "DELETE", f"/users/{story.ids['ben']}")).status_code == 200
+
+    id = await access(story)
+
+    now = await shown(story, "mona", id)
+    assert [one["reassignmentType"] for one in now["reassignmentHistory"]] == ["AUTO_REASSIGNMENT"]
+    assert [one["type"] for one in now["approvers"]] == [
+        "IDENTITY" if who else "REQUESTED_TARGET_OWNER",
+        "MANAGER_OF",
+    ]
+    assert error(await call(story, "rhea", "POST", f"{id}/approve"))[0] == 403
+    assert (await call(story, "mona", "POST", f"{id}/approve")).json()["status"] == "APPROVED"
+
+
+async def test_what_stands_under_something_has_its_owner(story: Story) -> None:
+    top = await story.post("ada", "/resources", {"type": "db", "name": "top", "ownerId": str(story.ids["ben"])}, 201)
+    low = await story.post("ada", "/resources", {"type": "db", "name": "low", "parentId": top["id"]}, 201)
+    own = {"order": 1, "name": "Owner", "quorum": {"n": 1, "members": [{"owner": "target"}]}}
+    await story.workflow(own, resourceTypes=["resource"])
+    id = (await story.request(resourceType="resource", resourceId=low["id"]))["id"]
+    assert (await call(story, "ben", "POST", f"{id}/approve")).json()["status"] == "APPROVED"
+
+
+async def test_a_late_step_goes_to_the_owner_or_the_manager_of_whoever_asked(story: Story) -> None:
+    await story.workflow(by("ana"), resourceTypes=["role"])
+    await owned_by(story, "ben")
+    for to, who in ((OF_OWNER, "ben"), (OF_ASKER, "cyd")):
+        late = {"enabled": True, "daysUntilFirstEscalation": 1, "escalationChain": [to]}
+        await settle(story, "TENANT", str(story.tenant), {"escalationConfig": late})
+        id = await for_rhea(story)
+        story.clock.passes(seconds=86_401)
+        await call(story, "ana", "POST", f"{id}/comments", {"comment": "late"})  # Brings it up to date.
+        assert (await call(story, who, "POST", f"{id}/approve")).json()["status"] == "APPROVED"
+
+
+async def test_an_operation_goes_to_the_owner_of_what_it_is_about(story: Story) -> None:
+    await owned_by(story, "ben")
+    own = {"order": 1, "name": "Owner", "quorum": {"n": 1, "members": [{"owner": "target"}]}}
+    workflow = await story.workflow(own)
+    async with story.db.tx([story.tenant]) as tx:
+        await tx.run(
+            """INSERT INTO operation (tenant_id, id, method, path, workflow_id, execute, created_at, updated_at)
+               VALUES ($1, gen_random_uuid(), 'DELETE', '/api/v1/roles/{id}', $2, '"internal"', now(), now())""",
+            story.tenant,
+            workflow,
+        )
+    asked = await story.post("ada", "/operations", {"method": "DELETE", "path": f"/api/v1/roles/{story.auditors}"}, 201)
+    assert (await call(story, "ben", "POST", f"{asked['id']}/approve")).json()["status"] == "APPROVED"

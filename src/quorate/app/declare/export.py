@@ -171,6 +171,7 @@ class _Writer:
     def _asked(self, one: Role | Group | Resource, more: Mapping[str, Any]) -> dict[str, Any]:
         approval = {"workflow": self._workflows(one.workflow_id), **(one.approval or {})}
         head = {"name": one.name, "id": str(one.id), "description": one.description or None}
+        head["owner"] = self._users(one.owner_id)
         return _said(head | dict(more) | {"approval": _said(approval)})
 
     def _principal(self, one: Principal) -> dict[str, Any]:

@@ -82,7 +82,9 @@ def _settings(draft: Draft) -> dict[str, Any]:
     said = dict(draft.entry.settings)
     if said.get("fallbackApprovers") is not None:
         where = f"{path}.fallbackApprovers"
-        leaves, problems = read_leaves(said["fallbackApprovers"], draft.names.leaf, path=where, strict=True)
+        leaves, problems = read_leaves(
+            said["fallbackApprovers"], draft.names.leaf, path=where, strict=True, of_tenant=True
+        )
         draft.names.problems += problems
         said["fallbackApprovers"] = show_leaves(leaves)
     for key in ("breakGlass", "webauthn", "jitsudo"):

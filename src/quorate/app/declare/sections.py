@@ -111,16 +111,17 @@ SETTINGS: Final[Mapping[str, Field]] = {
 TENANT: Final[Mapping[str, Field]] = {"slug": slug, "name": name, "id": uuid, "settings": table(SETTINGS)}
 
 _MANY: Mapping[str, Field] = {"roles": each(name), "groups": each(name), "keys": _KEYS, "clients": _CLIENTS}
+_ASKED: Mapping[str, Field] = {"owner": name, "approval": _APPROVAL}
 _STATUS = word("active", "suspended", "inactive")
 
 SECTIONS: Final[Mapping[str, Section]] = {
     "roles": Section(
         "role",
-        {"name": name, "id": uuid, "description": text, "permissions": each(permission), "approval": _APPROVAL},
+        {"name": name, "id": uuid, "description": text, "permissions": each(permission), **_ASKED},
         ("name",),
     ),
     "groups": Section(
-        "group", {"name": name, "id": uuid, "description": text, "externalId": name, "approval": _APPROVAL}, ("name",)
+        "group", {"name": name, "id": uuid, "description": text, "externalId": name, **_ASKED}, ("name",)
     ),
     "users": Section(
         "user",
@@ -155,7 +156,7 @@ SECTIONS: Final[Mapping[str, Section]] = {
             "externalId": name,
             "parent": name,
             "attributes": free_table,
-            "approval": _APPROVAL,
+            **_ASKED,
         },
         ("name", "type"),
     ),

@@ -14,7 +14,7 @@ from quorate.store.directory import Group, Resource, Role
 
 Asked = TypeVar("Asked", Role, Group, Resource)
 
-_WORDS: Final = {"workflow_id": "approval", "external_id": "externalId", "parent_id": "parent"}
+_WORDS: Final = {"workflow_id": "approval", "external_id": "externalId", "parent_id": "parent", "owner_id": "owner"}
 _COMMON: Final[Mapping[str, tuple[str, Any]]] = {"name": ("name", ""), "description": ("description", "")}
 _ROLE: Final = {**_COMMON, "permissions": ("permissions", ())}
 _GROUP: Final = {**_COMMON, "externalId": ("external_id", None)}
@@ -63,6 +63,8 @@ def _one(
         path = f"{entry.path}.approval.workflow"
         found["workflow_id"] = draft.names.lookup("workflow", approval.pop("workflow", None), path)
         found["approval"] = {key: value for key, value in approval.items() if value is not None} or None
+    if "owner" in entry.said:
+        found["owner_id"] = draft.names.lookup("user", entry.said["owner"], f"{entry.path}.owner")
     if "parent" in entry.said:
         # A parent that does not exist was reported when the resources were identified.
         found["parent_id"] = draft.names.parents.get(entry.path)

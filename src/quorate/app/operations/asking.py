@@ -16,7 +16,7 @@ from quorate.domain.events import Filing, RequestKind, Target
 from quorate.domain.operations import Operation, closest
 from quorate.domain.people import People, Person
 from quorate.domain.permissions import allows
-from quorate.domain.workflows import Status, Workflow
+from quorate.domain.workflows import Route, Status, Workflow
 from quorate.store import operations, targets, view
 from quorate.store.operations import Rule
 from quorate.store.requests import Key
@@ -32,6 +32,7 @@ class Governed(Struct, frozen=True):
     workflow: Workflow | None = None
     target: Target | None = None
     has_permissions: bool = False
+    owner: UUID | None = None
 
 
 async def govern(tx: Tx, askings: Sequence[tuple[UUID, AskOperation]]) -> list[Governed]:
@@ -57,6 +58,7 @@ async def govern(tx: Tx, askings: Sequence[tuple[UUID, AskOperation]]) -> list[G
                 workflows.get(Key(tenant, match[0].workflow)) if match else None,
                 Target(one[0], str(row.id), row.name) if one and row else None,
                 bool(row and row.has_permissions),
+                row.owner if row else None,
             )
         )
     return answers
@@ -104,8 +106,10 @@ def _about(
         return None
 
 
-def submission(actor: UUID, asking: AskOperation, found: Governed, people: People, expiry_s: int) -> do.Submit:
-    """Make the command that files an operation.
+def submission(
+    actor: UUID, asking: AskOperation, found: Governed, route: Route | None, people: People, expiry_s: int
+) -> do.Submit:
+    """Make the command that files an operation. `route`: the way of its workflow, if it has one.
 
     Raises:
         NotPermitted: it is one of ours, and needs a permission that the caller does not hold.
@@ -120,7 +124,7 @@ def submission(actor: UUID, asking: AskOperation, found: Governed, people: Peopl
         refusal = no.NoSuchOperation if found.own is None else no.NoApprovalNeeded
         raise refusal(asking.method, asking.path)
     workflow = found.workflow
-    if workflow is None or workflow.status is not Status.ACTIVE:
+    if workflow is None or route is None or workflow.status is not Status.ACTIVE:
         raise no.WorkflowNotActive(found.rule.workflow)
     filing = Filing(
         kind=RequestKind.OPERATION,
@@ -144,4 +148,4 @@ def submission(actor: UUID, asking: AskOperation, found: Governed, people: Peopl
         details=asking.details,
         operation=Operation(asking.method, asking.path, found.rule.id, found.rule.execute, asking.body, found.params),
     )
-    return do.Submit(actor, filing, workflow.route)
+    return do.Submit(actor, filing, route)

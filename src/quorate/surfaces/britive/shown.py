@@ -180,15 +180,16 @@ def _approvers(one: Request, around: Around) -> ApproversShown:
 
 
 def _named(leaf: Leaf, one: Request, around: Around) -> str | None:
-    """Name who a leaf stands for; None for the holders of a permission, for whom Britive has no place."""
+    """Name who a leaf stands for. None: holders of a permission, for whom Britive has no place; no owner of a thing."""
     match leaf.kind:
         case Kind.USER | Kind.SERVICE:
             return around.account(_id(leaf.value))
         case Kind.GROUP | Kind.ROLE:
             return around.names.sets.get(_id(leaf.value), leaf.value)
         case Kind.MANAGER:
-            return around.account(around.managers.get(one.beneficiary)) if one.beneficiary else None
-        case Kind.HOLDER:
+            managed = leaf.managed(one.beneficiary)
+            return around.account(around.managers.get(managed)) if managed else None
+        case Kind.HOLDER | Kind.OWNER:
             return None
 
 

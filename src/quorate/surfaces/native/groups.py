@@ -20,12 +20,13 @@ from quorate.surfaces.native.shown import Id, Moment, Ok
 
 
 class ChangedGroup(Struct, frozen=True, kw_only=True, rename="camel"):
-    """What shall change. `workflowId`: the workflow that governs who comes in by asking."""
+    """What shall change. `workflowId`: what governs who comes in by asking; `ownerId`: who answers for it."""
 
     name: Name | UnsetType = UNSET
     description: Note | UnsetType | None = UNSET
     external_id: Name | UnsetType | None = UNSET
     workflow_id: Name | UnsetType | None = UNSET
+    owner_id: Name | UnsetType | None = UNSET
 
     def read(self) -> GroupFields:
         return GroupFields(
@@ -33,6 +34,7 @@ class ChangedGroup(Struct, frozen=True, kw_only=True, rename="camel"):
             description=self.description or "" if self.description is not UNSET else UNSET,
             external_id=self.external_id,
             workflow_id=as_id_if_said(self.workflow_id),
+            owner_id=as_id_if_said(self.owner_id),
         )
 
 
@@ -59,6 +61,7 @@ class GroupShown(Struct, frozen=True, kw_only=True, rename="camel"):
     created_at: Moment
     updated_at: Moment
     workflow_id: Id | UnsetType = UNSET
+    owner_id: Id | UnsetType = UNSET
     external_id: str | UnsetType = UNSET
 
 
@@ -160,6 +163,7 @@ def _shown(http: Call, one: Found[Group]) -> GroupShown:
         created_at=moment(row.created_at),
         updated_at=moment(row.updated_at),
         workflow_id=str(row.workflow_id) if row.workflow_id else UNSET,
+        owner_id=str(row.owner_id) if row.owner_id else UNSET,
         external_id=row.external_id if row.external_id is not None else UNSET,
     )
 

@@ -25,7 +25,7 @@ class ResourceFilter(Listed, frozen=True, kw_only=True, rename="camel"):
 
 
 class ChangedResource(Struct, frozen=True, kw_only=True, rename="camel"):
-    """What shall change. `workflowId`: the workflow that governs who is given it; else its parent's."""
+    """What shall change. `workflowId`: what governs who gets it; `ownerId`: who answers for it. Else its parent's."""
 
     type: Name | UnsetType = UNSET
     name: Name | UnsetType = UNSET
@@ -33,6 +33,7 @@ class ChangedResource(Struct, frozen=True, kw_only=True, rename="camel"):
     external_id: Name | UnsetType | None = UNSET
     parent_id: Name | UnsetType | None = UNSET
     workflow_id: Name | UnsetType | None = UNSET
+    owner_id: Name | UnsetType | None = UNSET
     attributes: dict[str, Any] | UnsetType = UNSET
 
     def read(self) -> ResourceFields:
@@ -43,6 +44,7 @@ class ChangedResource(Struct, frozen=True, kw_only=True, rename="camel"):
             external_id=self.external_id,
             parent_id=as_id_if_said(self.parent_id),
             workflow_id=as_id_if_said(self.workflow_id),
+            owner_id=as_id_if_said(self.owner_id),
             attributes=self.attributes,
         )
 
@@ -66,6 +68,7 @@ class ResourceShown(Struct, frozen=True, kw_only=True, rename="camel"):
     created_at: Moment
     updated_at: Moment
     workflow_id: Id | UnsetType = UNSET
+    owner_id: Id | UnsetType = UNSET
     external_id: str | UnsetType = UNSET
     parent_id: Id | UnsetType = UNSET
 
@@ -129,6 +132,7 @@ def _shown(http: Call, one: Found[Resource]) -> ResourceShown:
         created_at=moment(row.created_at),
         updated_at=moment(row.updated_at),
         workflow_id=str(row.workflow_id) if row.workflow_id else UNSET,
+        owner_id=str(row.owner_id) if row.owner_id else UNSET,
         external_id=row.external_id if row.external_id is not None else UNSET,
         parent_id=str(row.parent_id) if row.parent_id else UNSET,
     )

@@ -43,12 +43,13 @@ class Listed(Paging, frozen=True, kw_only=True, rename="camel"):
 
 
 class ChangedRole(Struct, frozen=True, kw_only=True, rename="camel"):
-    """What shall change. `workflowId`: the workflow that governs who is given the role."""
+    """What shall change. `workflowId`: what governs who is given the role; `ownerId`: who answers for it."""
 
     name: Name | UnsetType = UNSET
     description: Note | UnsetType | None = UNSET
     permissions: Permissions | UnsetType = UNSET
     workflow_id: Name | UnsetType | None = UNSET
+    owner_id: Name | UnsetType | None = UNSET
 
     def read(self) -> RoleFields:
         return RoleFields(
@@ -56,6 +57,7 @@ class ChangedRole(Struct, frozen=True, kw_only=True, rename="camel"):
             description=self.description or "" if self.description is not UNSET else UNSET,
             permissions=tuple(dict.fromkeys(self.permissions)) if self.permissions is not UNSET else UNSET,
             workflow_id=as_id_if_said(self.workflow_id),
+            owner_id=as_id_if_said(self.owner_id),
         )
 
 
@@ -77,6 +79,7 @@ class RoleShown(Struct, frozen=True, kw_only=True, rename="camel"):
     created_at: Moment
     updated_at: Moment
     workflow_id: Id | UnsetType = UNSET
+    owner_id: Id | UnsetType = UNSET
 
 
 class RoleList(Struct, frozen=True, rename="camel"):
@@ -149,6 +152,7 @@ def _shown(http: Call, one: Found[Role]) -> RoleShown:
         created_at=moment(row.created_at),
         updated_at=moment(row.updated_at),
         workflow_id=str(row.workflow_id) if row.workflow_id else UNSET,
+        owner_id=str(row.owner_id) if row.owner_id else UNSET,
     )
 
 

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from quorate.domain.defaults import Defaults, Scope
 from quorate.domain.events import RequestKind
-from quorate.domain.workflows import Kind, Leaf, OnTimeout, Wants
+from quorate.domain.workflows import ASKER, REQUESTER, TARGET, Kind, Leaf, OnTimeout, Wants
 from quorate.surfaces.http.answering import answer
 from quorate.surfaces.http.problems import BadInput
 from quorate.surfaces.http.reading import body
@@ -183,9 +183,17 @@ def _leaf(name: str, kind: str, id: str | None) -> Leaf:
         case "GOVERNANCE_GROUP" if known is not None:
             return Leaf(Kind.GROUP, str(known))
         case "MANAGER_OF" if id is None:  # Of the requestee, as ours is of the beneficiary.
-            return Leaf(Kind.MANAGER, "requester")
+            return Leaf(Kind.MANAGER, REQUESTER)
+        case "MANAGER_OF_REQUESTER" if id is None:
+            return Leaf(Kind.MANAGER, ASKER)
+        case "REQUESTED_TARGET_OWNER" if id is None:
+            return Leaf(Kind.OWNER, TARGET)
         case _:
-            raise BadInput.at(name, "must be an IDENTITY or GOVERNANCE_GROUP with its id, or MANAGER_OF without")
+            raise BadInput.at(
+                name,
+                "must be an IDENTITY or GOVERNANCE_GROUP with its id, or MANAGER_OF, MANAGER_OF_REQUESTER or"
+                " REQUESTED_TARGET_OWNER without",
+            )
 
 
 def _refuse(when: bool, name: str, why: str) -> None:

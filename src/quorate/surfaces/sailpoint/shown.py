@@ -23,6 +23,7 @@ from quorate.surfaces.sailpoint.shapes import Decider, First, Identity, Person, 
 from quorate.surfaces.sailpoint.vocabulary import (
     IDENTITY,
     IDENTITY_TYPE,
+    MANAGER_OF_ASKER,
     PASSED,
     REFERENCE_TYPE,
     REQUEST_TYPE,
@@ -200,9 +201,12 @@ class View:
                 return self._of(UUID(leaf.value))
             case Kind.MANAGER:
                 beneficiary = self._filing.beneficiary
-                card = self._cast.people.get(beneficiary) if beneficiary else None
-                manager = self._of(card.manager) if card and card.manager else Person(str(beneficiary), kind)
-                return msgspec.structs.replace(manager, type=kind)
+                managed = leaf.managed(beneficiary)
+                card = self._cast.people.get(managed) if managed else None
+                manager = self._of(card.manager) if card and card.manager else Person(str(managed), kind)
+                return msgspec.structs.replace(manager, type=kind if managed == beneficiary else MANAGER_OF_ASKER)
+            case Kind.OWNER:
+                return Person(self._filing.target.id if self._filing.target else "", kind)
             case Kind.GROUP | Kind.ROLE:
                 return Person(leaf.value, kind, self._cast.groups.get(_id(leaf.value), leaf.value))
             case Kind.HOLDER:

@@ -26,6 +26,8 @@ GENERIC_TYPE: Final = "GENERIC_APPROVAL"
 REFERENCE_TYPE: Final = "AccessRequestId"
 REQUEST_TYPE: Final = "GRANT_ACCESS"
 IDENTITY: Final = "IDENTITY"
+MANAGER_OF_ASKER: Final = "MANAGER_OF_REQUESTER"
+TARGET_OWNER: Final = "REQUESTED_TARGET_OWNER"
 
 # The vendor has no approver that is a role or whoever holds a permission; a governance group is the nearest.
 IDENTITY_TYPE: Final[Mapping[Kind, str]] = {
@@ -35,6 +37,7 @@ IDENTITY_TYPE: Final[Mapping[Kind, str]] = {
     Kind.ROLE: "GOVERNANCE_GROUP",
     Kind.HOLDER: "GOVERNANCE_GROUP",
     Kind.MANAGER: "MANAGER_OF",
+    Kind.OWNER: TARGET_OWNER,
 }
 
 _COUNTED: Final = {1: "SINGLE", 2: "DOUBLE", 3: "TRIPLE"}
