@@ -279,4 +279,6 @@ async def _outbox(
 async def overdue(tx: Tx, tenant: UUID, before: datetime) -> list[str]:
     """Name what should have been done before a moment and was not."""
     rows = await tx.all("SELECT kind, subject_id FROM timer WHERE tenant_id = $1 AND due_at < $2", tenant, before)
-    return [f"{row['kind']} {row['subject_id']}" for row in rows if row["kind"] in ("request", "grant", "recheck")]
+    return [
+        f"{row['kind']} {row['subject_id']}" for row in rows if row["kind"] in ("request", "grant", "recheck", "target")
+    ]

@@ -169,10 +169,20 @@ async def test_a_resource_is_recorded(world: World) -> None:
     assert (access.type, access.id, access.name) == ("resource", resource, "prod")
 
 
-async def test_what_has_gone_before_the_approval_gives_no_grant_and_history_says_so(world: World) -> None:
+GONE = {
+    "whoever it was for": "UPDATE principal SET status = 'inactive' WHERE tenant_id = $1 AND name = 'Rhea'",
+    "the role, while it was filed": "UPDATE role SET deleted_at = now() WHERE tenant_id = $1",
+    "the role's name, while it was filed": "UPDATE role SET name = name || ' of old' WHERE tenant_id = $1",
+}
+
+
+@pytest.mark.parametrize("change", GONE.values(), ids=GONE)
+async def test_what_has_gone_before_the_approval_gives_no_grant_and_history_says_so(world: World, change: str) -> None:
     asked = await world.acme.ask()
     async with world.acme.db.tx([world.acme.tenant]) as tx:
-        await tx.run("UPDATE role SET deleted_at = now() WHERE tenant_id = $1", world.acme.tenant)
+        await tx.run(change, world.acme.tenant)
+    async with world.acme.db.tx([world.acme.tenant]) as tx:  # As if the change had not seen a request still on its way.
+        await tx.run("DELETE FROM timer WHERE tenant_id = $1 AND kind = 'target'", world.acme.tenant)
 
     done = await world.acme.decide(world.acme.ana, asked)
 

@@ -267,12 +267,14 @@ async def test_a_grant_that_was_taken_away_says_so_without_the_reason(acme: Comp
     assert msgspec.json.decode(body)["data"]["details"]["status"] == "revoked"
 
 
-async def test_an_approval_of_what_is_gone_tells_that_and_no_beginning(acme: Company) -> None:
+async def test_an_approval_for_somebody_gone_tells_that_and_no_beginning(acme: Company) -> None:
     await acme.workflow(acme.ana)
     await of(acme).create(by(acme), draft("grant.*"))
     asked = await acme.ask()
     async with acme.db.tx([acme.tenant]) as tx:
-        await tx.run("UPDATE role SET deleted_at = now() WHERE tenant_id = $1 AND id = $2", acme.tenant, acme.auditors)
+        await tx.run(
+            "UPDATE principal SET status = 'inactive' WHERE tenant_id = $1 AND id = $2", acme.tenant, acme.rhea
+        )
 
     await acme.decide(acme.ana, asked)
 

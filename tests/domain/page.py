@@ -27,6 +27,7 @@ COMMANDS: Final = (
     "escalate",
     "remind",
     "recheck",
+    "lose the target",
     "time",
 )
 STATES: Final = {

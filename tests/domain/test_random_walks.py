@@ -142,7 +142,7 @@ commands: st.SearchStrategy[do.Command] = st.one_of(
     st.builds(do.Remind, actors),
     st.just(do.Recheck()),
 )
-ends = st.one_of(st.builds(do.Cancel, actors), st.builds(do.Discard, actors))
+ends = st.one_of(st.builds(do.Cancel, actors), st.builds(do.Discard, actors), st.just(do.LoseTarget()))
 
 Change = Callable[[Person], Person]
 changes: st.SearchStrategy[Change] = st.one_of(

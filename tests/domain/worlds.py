@@ -84,6 +84,7 @@ def reassignments(*moves: tuple[UUID, UUID, UUID | None]) -> tuple[Named, ...]:
 
 CANCEL: Named = ("cancel", do.Cancel(RHEA))
 RECHECK: Named = ("recheck", do.Recheck())
+LOSE_TARGET: Named = ("lose the target", do.LoseTarget())
 STRANGER: tuple[Named, ...] = (
     *decisions(OLU),
     *overrides(OLU),
@@ -135,6 +136,7 @@ def two_steps() -> SmallWorld:
             ("approve", do.Decide(ANA, APPROVE, step=0)),
             ("approve", do.Decide(CYD, APPROVE, step=1)),
             CANCEL,
+            LOSE_TARGET,
             *STRANGER,
         ),
     )
@@ -313,6 +315,7 @@ def operation() -> SmallWorld:
             *seats(ADA),
             *reassignments((ADA, CYD, ANA)),
             *approvals(CYD),
+            LOSE_TARGET,
             *STRANGER,
         ),
     )

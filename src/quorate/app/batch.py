@@ -63,7 +63,9 @@ async def run(
 
 
 async def lapse_due(db: Database, tenant: UUID, kind: str, clock: Clock, new_id: Ids, most: int) -> int:
-    """Do to requests what time (`request`) or a changed directory (`recheck`) has brought about. Says to how many.
+    """Do to requests what time (`request`), changed people (`recheck`) or a changed `target` has brought about.
+
+    Says to how many.
 
     What others hold is passed over: whoever holds it brings it up to date, or the next round finds it. One that
     fails for a reason of its own is put off and logged, and keeps no other waiting.
@@ -97,7 +99,7 @@ async def _bring_up(db: Database, tenant: UUID, kind: str, ids: Sequence[UUID], 
         if held:
             working = _Working(at, new_id, Shelf())
             await working.bring_up(tx, held, do.Recheck() if kind == "recheck" else None)
-            done = [(key.tenant, kind, key.id) for key in held] if kind == "recheck" else []
+            done = [(key.tenant, kind, key.id) for key in held] if kind != "request" else []
             await working.record(tx, done)
     return len(held)
 
@@ -213,7 +215,11 @@ class _Working:
 
     def _lapse(self) -> None:
         for key, held in self._held.items():
-            events = lifecycle.lapse(held.request, self._people[key.tenant], at=self._at)
+            people, at = self._people[key.tenant], self._at if held.lost_at is None else min(held.lost_at, self._at)
+            events = lifecycle.lapse(held.request, people, at=at)
+            if held.lost_at is not None:
+                now = apply_all(held.request, events)
+                events += lifecycle.handle(now, do.LoseTarget(), people, at=max(at, now.updated_at))
             self._happen(key, Caused(self._new_id(), None, NOWHERE, tuple(events)))
 
     def _handle(self, order: Order, key: Key | None) -> Done:

@@ -17,7 +17,7 @@ from quorate.store.grants import TIMER
 
 log = logging.getLogger(__name__)
 
-KINDS = ("request", "recheck")
+KINDS = ("request", "recheck", "target")
 TENANTS = 256  # a round
 REQUESTS = 64  # a transaction
 ROWS = 5_000  # removed in a transaction

@@ -134,6 +134,10 @@ class Recheck(Struct, frozen=True):
     """Look at the open step again because the directory changed. Nobody's wish, so nobody is refused it."""
 
 
+class LoseTarget(Struct, frozen=True):
+    """End it: what was asked for was renamed, moved or removed. Nobody's wish, so nobody is refused it."""
+
+
 Command = (
     Submit
     | Decide
@@ -147,4 +151,5 @@ Command = (
     | Escalate
     | Remind
     | Recheck
+    | LoseTarget
 )

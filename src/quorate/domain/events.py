@@ -45,6 +45,7 @@ class Cause(enum.StrEnum):
     POLICY = "policy"
     BREAK_GLASS = "break_glass"
     WAIVED = "waived"  # The tenant has settled that nobody need approve it.
+    TARGET_CHANGED = "target_changed"
 
 
 class RequestKind(enum.StrEnum):

@@ -54,6 +54,7 @@ from quorate.domain.workflows import Joined, Kind, Leaf, OnTimeout
 
 REMIND_EVERY: Final = timedelta(hours=1)
 MOST_NOTES: Final = 100
+TARGET_CHANGED: Final = "What was asked for has been renamed, moved or removed"
 
 __all__ = ["apply", "handle", "lapse", "submit"]
 
@@ -119,6 +120,8 @@ def handle(request: Request, command: do.Command, people: People, *, at: datetim
             return remind(request, command, people, at=at)
         case do.Recheck():
             return recheck(request, people, at=at)
+        case do.LoseTarget():
+            return lose_target(request, at=at)
         case do.Submit():
             raise AssertionError("a submission starts a request; see submit")
 
@@ -377,6 +380,16 @@ def recheck(request: Request, people: People, *, at: datetime) -> list[Event]:
             return [Closed(at, Outcome.REJECTED, Cause.DECISION)]
         case Verdict.PASSED:
             return _go_on(request, people, at, Cause.DECISION, None, None)
+
+
+def lose_target(request: Request, *, at: datetime) -> list[Event]:
+    """End a request whose target is not what it was when it was asked for: whoever decides saw something else.
+
+    [] if it has ended. Source: Britive contract §3; decision 0027.
+    """
+    if not request.is_open:
+        return []
+    return [Closed(at, Outcome.CANCELLED, Cause.TARGET_CHANGED, note=TARGET_CHANGED)]
 
 
 def lapse(request: Request, people: People, *, at: datetime) -> list[Event]:

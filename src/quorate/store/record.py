@@ -332,7 +332,7 @@ _PARTS = (
         """,
     ),
     # An approval stands even if what it was for has gone meanwhile: then no grant is made, and history says so.
-    # A resource need not be registered, so it is gone only if its row says so.
+    # A resource need not be registered, so it is gone only if its row says so. What has another name is something else.
     _Part(
         "granted",
         "tenant_id uuid, id uuid, request uuid, is_new bool, principal_id uuid, target_type text, target_id uuid,"
@@ -364,11 +364,14 @@ _PARTS = (
                  LIMIT 1)
            AND CASE new.target_type
                WHEN 'role' THEN (SELECT true FROM role t
-                    WHERE t.tenant_id = new.tenant_id AND t.id = new.target_id AND t.deleted_at IS NULL LIMIT 1)
+                    WHERE t.tenant_id = new.tenant_id AND t.id = new.target_id AND t.deleted_at IS NULL
+                      AND t.name = new.target_name LIMIT 1)
                WHEN 'group' THEN (SELECT true FROM user_group t
-                    WHERE t.tenant_id = new.tenant_id AND t.id = new.target_id AND t.deleted_at IS NULL LIMIT 1)
+                    WHERE t.tenant_id = new.tenant_id AND t.id = new.target_id AND t.deleted_at IS NULL
+                      AND t.name = new.target_name LIMIT 1)
                ELSE (SELECT true FROM resource t
-                    WHERE t.tenant_id = new.tenant_id AND t.id = new.target_id AND t.deleted_at IS NOT NULL
+                    WHERE t.tenant_id = new.tenant_id AND t.id = new.target_id
+                      AND (t.deleted_at IS NOT NULL OR t.name <> new.target_name)
                     LIMIT 1) IS NULL
                END
         RETURNING tenant_id, id

@@ -12,6 +12,7 @@ from uuid import UUID
 import msgspec
 from asyncpg import Record
 from msgspec import Struct
+from msgspec.structs import replace
 
 from quorate.domain.events import Event, Filing, Outcome
 from quorate.domain.grants import Grant
@@ -29,10 +30,14 @@ class Key(NamedTuple):
 
 
 class Held(Struct, frozen=True):
-    """A request as it was read, and the ids of its tasks: one for each step opened, in order."""
+    """A request as it was read, and the ids of its tasks: one for each step opened, in order.
+
+    `lost_at`: since when what was asked for is not what it was.
+    """
 
     request: Request
     tasks: tuple[UUID, ...] = ()
+    lost_at: datetime | None = None
 
 
 class Progress(Struct, frozen=True, omit_defaults=True):
@@ -193,6 +198,8 @@ _progress_of = msgspec.json.Decoder(Progress)
 _filing_of = msgspec.json.Decoder(Filing)
 _route_of = msgspec.json.Decoder(Route)
 COLUMNS = "tenant_id, id, status, filing, route, progress, closed_at, version, created_at, updated_at"
+_LOST_AT = """(SELECT m.due_at FROM timer m
+                 WHERE m.tenant_id = r.tenant_id AND m.kind = 'target' AND m.subject_id = r.id) AS lost_at"""
 
 
 async def lock(
@@ -226,7 +233,7 @@ async def lock(
         values.append([key for _, key in duplicates])
     rows = await tx.all(
         f"""
-        SELECT r.*
+        SELECT r.*, {_LOST_AT}
           FROM (SELECT DISTINCT w.tenant_id, w.id FROM ({" UNION ALL ".join(ways)}) w (tenant_id, id)
                  ORDER BY w.tenant_id, w.id) k
          CROSS JOIN LATERAL (
@@ -235,7 +242,7 @@ async def lock(
         list(tx.tenants),
         *values,
     )
-    return _held(rows)
+    return _locked(rows)
 
 
 async def due(tx: Tx, kind: str, at: datetime, most: int) -> list[UUID]:
@@ -260,8 +267,8 @@ async def lock_free(tx: Tx, ids: Collection[UUID]) -> dict[Key, Held]:
     """Hold those of these requests that nobody else holds."""
     rows = await tx.all(
         f"""
-        SELECT {COLUMNS}
-          FROM request
+        SELECT {COLUMNS}, {_LOST_AT}
+          FROM request r
          WHERE tenant_id = ANY ($1) AND id = ANY ($2)
          ORDER BY tenant_id, id
            FOR UPDATE SKIP LOCKED
@@ -269,7 +276,7 @@ async def lock_free(tx: Tx, ids: Collection[UUID]) -> dict[Key, Held]:
         list(tx.tenants),
         list(ids),
     )
-    return _held(rows)
+    return _locked(rows)
 
 
 async def put_off(tx: Tx, kind: str, id: UUID, until: datetime) -> None:
@@ -316,6 +323,15 @@ def held(row: Record) -> Held:
 
 def _held(rows: Iterable[Record]) -> dict[Key, Held]:
     return {Key(row["tenant_id"], row["id"]): held(row) for row in rows}
+
+
+def _locked(rows: Iterable[Record]) -> dict[Key, Held]:
+    """As `_held`, of rows that have `_LOST_AT`."""
+    return {
+        Key(row["tenant_id"], row["id"]): one if (lost_at := row["lost_at"]) is None else replace(one, lost_at=lost_at)
+        for row in rows
+        for one in (held(row),)
+    }
 
 
 def _pairs(keys: Collection[Key]) -> list[list[UUID]]:

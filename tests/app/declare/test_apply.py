@@ -621,6 +621,28 @@ async def granted(desk: Desk, holder: UUID, what: str, target: UUID) -> None:
         )
 
 
+async def asked_for(desk: Desk, who: UUID, what: str, target: UUID) -> UUID:
+    """Have somebody's request for a role, group or resource called `it` wait."""
+    request = uuid4()
+    [(tenant,)] = await desk.rows("SELECT id FROM tenant")
+    async with desk.owner.tx([tenant]) as tx:
+        await tx.run(
+            """
+            INSERT INTO request (tenant_id, id, kind, status, requester_id, beneficiary_id, filed_by, target_type,
+                                 target_id, filing, route, progress, step_index, version, created_at, updated_at)
+            VALUES ($1, $2, 'access', 'pending', $3, $3, $3, $4, $5, $6, '{}', '{}', 0, 1, $7, $7)
+            """,
+            tenant,
+            request,
+            who,
+            what,
+            str(target),
+            msgspec.json.encode({"target": {"type": what, "id": str(target), "name": "it"}}),
+            AT,
+        )
+    return request
+
+
 async def test_an_account_that_the_file_deactivates_loses_what_was_granted_to_it(desk: Desk) -> None:
     ana, role = uuid4(), uuid4()
     user = {"id": str(ana), "login": "ana@acme.example", "name": "Ana"}
@@ -664,6 +686,24 @@ async def test_grants_of_what_is_pruned_are_revoked(desk: Desk) -> None:
     assert await desk.rows("SELECT target_type, revoked_at, reason FROM access_grant ORDER BY target_type") == [
         (what, AT, f"the {what} was deleted") for what in ("group", "resource", "role")
     ]
+
+
+@pytest.mark.parametrize("how", ["pruned", "renamed"])
+async def test_requests_for_what_is_pruned_or_renamed_are_to_end(desk: Desk, how: str) -> None:
+    ana, ids = uuid4(), {what: uuid4() for what in ("role", "group", "resource")}
+    things: Any = {f"{what}s": [{"id": str(id), "name": "it"}] for what, id in ids.items()}
+    things["resources"][0]["type"] = "database"
+    await desk.apply(users=[ANA | {"id": str(ana)}], **things)
+    asked = {what: await asked_for(desk, ana, what, id) for what, id in ids.items()}
+
+    if how == "pruned":
+        await desk.apply(roles=[], groups=[], resources=[], prune=True, yes=True)
+    else:
+        renamed: Any = {what: [one[0] | {"name": "that"}] for what, one in things.items()}
+        await desk.apply(**renamed)
+
+    found = await desk.rows("SELECT subject_id, due_at FROM timer WHERE kind = 'target'")
+    assert set(found) == {(id, AT) for id in asked.values()}
 
 
 async def test_webhooks_hear_of_what_a_file_changes_as_if_the_api_had_been_called(desk: Desk) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
+from msgspec.structs import replace
 
 from quorate import wiring
 from tests.surfaces.across.faces import FACES, Asked, Face, absent
@@ -76,6 +77,40 @@ async def test_time_ends_a_request_alike_everywhere_whoever_notices(world: World
         assert await world.given(asked) == (0, 0)
 
 
+@FILINGS
+async def test_a_renamed_target_ends_a_request_alike_everywhere_whoever_notices(
+    world: World, face: str, kind: str
+) -> None:
+    await world.settle()
+    if kind == "operation":
+        await world.have_operations_be_about(world.profile)
+    for decider in world.knowing(kind):
+        asked = await world.ask(face, kind)
+        await world.rename(asked.thing if kind == "access" else world.profile)
+        world.clock.passes(seconds=10)
+
+        refused = await decider.approve("ana", asked)
+
+        assert refused.status_code == CLOSED[decider.name], (decider.name, refused.text)
+        for reader in world.faces.values():
+            note = WHY if (reader.name, kind) == ("native", "access") else None  # The others have no place for it.
+            told = reader.tells(asked, "cancelled", None, note)
+            for one in ("rhea", "ana"):
+                seen = await reader.look(one, asked)
+                assert seen == (told if kind == "access" else replace(told, what=seen.what)), (reader.name, one)
+        await nobody_changes_it(world, asked)
+        closed = (await world.history(asked))[2]
+        assert closed[:3] == ("Closed", None, None)
+        assert (closed.body["status"], closed.body["cause"], closed.body["note"]) == (
+            "cancelled",
+            "target_changed",
+            WHY,
+        )
+        assert await world.executions(asked) == [("step_started", 1, None, None), ("cancelled", 1, None, WHY)]
+        assert await world.given(asked) == (0, 0)
+
+
+WHY = "What was asked for has been renamed, moved or removed"
 CLOSED = {"native": 409, "britive": 409, "jitsudo": 409, "sailpoint": 400, "fortanix": 404}
 
 

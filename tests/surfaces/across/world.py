@@ -73,6 +73,16 @@ class World:
                 parent,
             )
 
+    async def rename(self, thing: UUID) -> None:
+        """Have an administrator call something otherwise; what it is called at first is known by its id."""
+        name = f"Renamed {uuid4()}"
+        answer = await self.story.callers["ada"].put(f"/api/v1/resources/{thing}", json={"name": name})
+        assert answer.status_code == 200, answer.text
+
+    async def have_operations_be_about(self, thing: UUID) -> None:
+        async with self.story.db.tx([self.story.tenant]) as tx:
+            await tx.run("UPDATE operation SET resource_id = $2 WHERE tenant_id = $1", self.story.tenant, thing)
+
     async def ask(self, face: str, kind: str, who: str = "rhea") -> Asked:
         """File a request about a thing of its own, ten seconds after the last."""
         self.clock.passes(seconds=10)

@@ -141,20 +141,39 @@ async def test_an_approval_says_who_when_and_until_when(brit: Brit) -> None:
     assert over == shown | {"status": "TIMEOUT", "overallStatus": "TIMEOUT"}  # `actionBy` says which TIMEOUT it is.
 
 
-async def test_a_decision_about_what_is_gone_counts_as_cancelled(brit: Brit) -> None:
+async def test_a_decision_on_what_was_renamed_or_is_gone_is_cancelled(brit: Brit) -> None:
     profile = await brit.thing("profile", "Old", "old")
-    old = await brit.thing("environment", "Production", "prod", profile)
-    made = await brit.ask(thing="old/prod")
-    answer = await brit.story.call("ada", "DELETE", f"/resources/{old}")
+    things = [await brit.thing("environment", name, name, profile) for name in ("prod", "test", "dev")]
+    made = [await brit.ask(thing=f"old/{name}") for name in ("prod", "test", "dev")]
+    for method, path, body in (
+        ("DELETE", f"/resources/{things[0]}", None),
+        ("PUT", f"/resources/{things[1]}", {"name": "staging"}),
+        ("PUT", f"/resources/{profile}", {"name": "Older"}),
+    ):
+        answer = await brit.story.call("ada", method, path, body)
+        assert answer.status_code == 200, answer.text
+
+    for one in made:
+        assert error(await brit.decide("ada", one["requestId"])) == (409, "AP-0009")
+
+        shown = await brit.read(one["requestId"])
+        assert shown["status"] == shown["overallStatus"] == "CANCELLED"
+        assert set(shown) == ALWAYS | {"updatedAt"}  # Nobody decided.
+    assert len(await brit.listed("rhea", "requestType=myRequests&filter=status eq CANCELLED")) == 3
+
+
+async def test_a_decision_for_somebody_who_is_gone_counts_as_cancelled(brit: Brit) -> None:
+    made = await brit.ask(thing=ROOT)
+    answer = await brit.story.call("ada", "PUT", f"/users/{brit.ids['rhea']}", {"status": "inactive"})
     assert answer.status_code == 200, answer.text
 
     await brit.decided("ada", made["requestId"])
 
-    shown = await brit.read(made["requestId"])
+    shown = await brit.read(made["requestId"], "ada")
     assert (shown["status"], shown["actionBy"]) == ("CANCELLED", "ada@acme.example")
     assert "expirationTimeApproval" not in shown
     for status, count in (("CANCELLED", 1), ("APPROVED", 0)):
-        assert len(await brit.listed("rhea", f"requestType=myRequests&filter=status eq {status}")) == count
+        assert len(await brit.listed("ada", f"filter=status eq {status}")) == count
 
 
 async def test_nobody_who_decides_in_time_leaves_a_timeout_without_a_name(brit: Brit) -> None:

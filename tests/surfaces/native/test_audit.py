@@ -189,7 +189,7 @@ async def test_what_could_not_be_given_is_a_failure(story: Story) -> None:
     await story.workflow()
     request = (await story.request())["id"]
     task = await story.task("ana", request)
-    await story.call("ada", "DELETE", f"/roles/{story.auditors}")
+    await story.call("ada", "PUT", f"/users/{story.ids['rhea']}", {"status": "inactive"})
 
     await story.post("ana", f"/approvals/{task}/decide", {"decision": "approve"})
 
@@ -289,7 +289,7 @@ async def test_every_change_of_the_directory_is_told_with_who_and_from_where(sto
 
 
 @pytest.mark.parametrize("what", ["role", "group", "resource"])
-async def test_what_was_deleted_before_the_approval_is_approved_and_the_failure_is_in_its_history(
+async def test_what_was_deleted_while_it_was_asked_for_is_approved_and_the_failure_is_in_its_history(
     story: Story, what: str
 ) -> None:
     await story.workflow()
@@ -297,6 +297,8 @@ async def test_what_was_deleted_before_the_approval_is_approved_and_the_failure_
     asked = await story.request(resourceType=what, resourceId=target)
     task = await story.task("ana", asked["id"])
     assert (await story.call("ada", "DELETE", f"/{what}s/{target}")).status_code == 200
+    async with story.db.tx([story.tenant]) as tx:  # As if the request had still been on its way then.
+        await tx.run("DELETE FROM timer WHERE tenant_id = $1 AND kind = 'target'", story.tenant)
     story.clock.passes(minutes=1)
 
     decided = await story.post("ana", f"/approvals/{task}/decide", {"decision": "approve"})
