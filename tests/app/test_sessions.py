@@ -14,6 +14,7 @@ from quorate.app.signin import (
     InvalidCredentials,
     TenantNotFound,
 )
+from quorate.domain.refusals import LockedOut
 from quorate.store import signin as store
 from tests.app.directory import CHEAP, PASSWORD, World, a_client, a_key, a_service, a_user, change
 
@@ -101,6 +102,38 @@ async def test_that_an_account_is_not_active_is_said_only_after_the_right_passwo
         await opened(sessions, login, "wrong")
     with pytest.raises(refusal):
         await opened(sessions, login)
+
+
+async def test_after_five_wrong_passwords_that_is_said_of_any_login_whether_or_not_there_is_one(
+    world: World, sessions: Sessions, tenant: UUID, olu: UUID
+) -> None:
+    login, nobodys = a_login(), a_login()
+    ana = await a_user(world.db, tenant, login)
+
+    for tried in (login, nobodys):
+        for named in (None, tenant, olu):
+            for _ in range(5):
+                with pytest.raises(InvalidCredentials):
+                    await opened(sessions, tried, "wrong", named)
+            with pytest.raises(LockedOut) as locked:
+                await opened(sessions, tried.upper(), PASSWORD, named)
+            assert locked.value.retry_after_s == 300
+    world.clock.passes(minutes=5)
+
+    assert (await opened(sessions, login)).account == ana
+    with pytest.raises(InvalidCredentials):
+        await opened(sessions, nobodys)
+
+
+async def test_a_right_password_begins_the_count_anew(world: World, sessions: Sessions, tenant: UUID) -> None:
+    login = a_login()
+    ana = await a_user(world.db, tenant, login)
+
+    for _ in range(2):
+        for _ in range(4):
+            with pytest.raises(InvalidCredentials):
+                await opened(sessions, login, "wrong")
+        assert (await opened(sessions, login)).account == ana
 
 
 async def test_attempts_are_counted_before_anything_is_looked_up(world: World, tenant: UUID) -> None:

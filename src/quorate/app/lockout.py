@@ -6,6 +6,7 @@ from deciding.
 """
 
 import math
+from collections import OrderedDict
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -22,6 +23,7 @@ from quorate.store.tx import Tx
 
 MOST: Final = 5
 LOCKED_FOR: Final = timedelta(minutes=5)
+MOST_NAMES: Final = 20_000  # A name forgotten early was wrong longest ago.
 
 What = Literal["evidence", "sign-in", "second-step"]
 
@@ -69,6 +71,33 @@ class Lockout(Struct, frozen=True):
                 await tell_of(tx, tenant, subject, "security.lockout", at, origin, self.new_id, facts=facts)
 
 
+class WrongNames:
+    """Wrong tries in a row under names, whether or not there is anybody of that name: who hears that a name is locked
+    out learns nothing about it. In process, bounded in memory; what counts at all is for `Lockout` to say.
+    """
+
+    def __init__(self) -> None:
+        self._made: OrderedDict[bytes, tuple[int, datetime]] = OrderedDict()
+
+    def demand_free(self, name: str, at: datetime) -> None:
+        """To be asked before anything is looked up. Raises: LockedOut."""
+        wrong, last_at = self._made.get(_digest(name), (0, at))
+        if wrong >= MOST and at < last_at + LOCKED_FOR:
+            raise LockedOut(max(1, math.ceil((last_at + LOCKED_FOR - at).total_seconds())))
+
+    def count(self, name: str, at: datetime, *, right: bool) -> None:
+        """Count a try whose outcome is known."""
+        wrong, _ = self._made.pop(_digest(name), (0, at))
+        if not right:
+            self._made[_digest(name)] = (wrong % MOST + 1, at)
+            if len(self._made) > MOST_NAMES:
+                self._made.popitem(last=False)
+
+
+def _digest(name: str) -> bytes:
+    return sha256(name.casefold().encode(errors="replace")).digest()
+
+
 def nobody(login: str) -> UUID:
     """Give what a login that does not exist is counted under, so that it locks like one that does."""
-    return UUID(bytes=sha256(login.casefold().encode(errors="replace")).digest()[:16])
+    return UUID(bytes=_digest(login)[:16])

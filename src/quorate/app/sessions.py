@@ -21,7 +21,7 @@ from quorate.app.evidence import ToSign
 from quorate.app.gate import Whence, tell_of
 from quorate.app.keys import mint_session, secret_hash, session_named
 from quorate.app.limits import Attempts
-from quorate.app.lockout import Lockout
+from quorate.app.lockout import Lockout, WrongNames
 from quorate.app.second_step import SecondFactor, SecondStep
 from quorate.app.signin import InvalidCredentials, TenantNotFound, demand_active, end_session
 from quorate.app.verify import Passwords
@@ -78,7 +78,7 @@ class Sessions:
         forget: Callable[[UUID, UUID], None],
         second: SecondStep,
     ) -> None:
-        self._second, self._lockout = second, Lockout(db, new_id)
+        self._second, self._lockout, self._wrong = second, Lockout(db, new_id), WrongNames()
         self._db, self._passwords, self._attempts = db, passwords, attempts
         self._clock, self._new_id, self._life, self._forget = clock, new_id, life, forget
 
@@ -94,23 +94,27 @@ class Sessions:
     ) -> Opened:
         """Open a session for a user; it may wait for a second factor, see `show_factor`.
 
-        After five wrong passwords in a row no password is right for five minutes. That is not said: the caller need
-        not know in which tenant there is such a login.
+        After five wrong passwords in a row no password is right for five minutes. It is said of a login that was
+        tried five times here, whether or not there is such a login in any tenant.
 
         Args:
             tenant: None where the caller had no place to name one: the login and the password find it.
             surface, agent: as `Whence` has them.
 
         Raises:
-            TooOften, InvalidCredentials;
+            TooOften, LockedOut, InvalidCredentials: in this order;
             TenantNotFound: the login and the password fit in several tenants, and one must be named;
             AccountSuspended, AccountNotVerified: only after the right password.
         """
         self._attempts.take("sign-in", login, address)
-        at, origin = self._clock(), Whence(address, surface, agent)
+        at, origin, name = self._clock(), Whence(address, surface, agent), f"{tenant} {login}"
+        self._wrong.demand_free(name, at)
         tenants = [tenant] if tenant else await store.tenants_of_login(self._db, login, MOST_TENANTS)
         accounts = [await self._account(one, login, at) for one in tenants]
         fitting = await self._fitting([one for one in accounts if one is not None], password, origin)
+        self._wrong.count(name, at, right=bool(fitting))
+        if not fitting:
+            raise InvalidCredentials
         if len(fitting) > 1:
             raise TenantNotFound
         [account] = fitting
@@ -196,10 +200,7 @@ class Sessions:
 
     async def _fitting(self, accounts: Sequence[Account], password: str, origin: Whence) -> list[Account]:
         """Pick the accounts this is the password of. Nobody's costs what a wrong password costs, and so does a locked
-        one's.
-
-        Raises: InvalidCredentials: of none.
-        """
+        one's."""
         at = self._clock()
         free = [not await self._is_locked(one, at) for one in accounts]
         hashes = [one.password_hash if is_free else None for one, is_free in zip(accounts, free, strict=True)] or [None]
@@ -209,10 +210,7 @@ class Sessions:
                 await self._lockout.count(
                     account.tenant, "sign-in", account.id, at, right=verdict.right, origin=origin, failed="password"
                 )
-        fitting = [account for account, verdict in zip(accounts, verdicts, strict=False) if verdict.right]
-        if not fitting:
-            raise InvalidCredentials
-        return fitting
+        return [account for account, verdict in zip(accounts, verdicts, strict=False) if verdict.right]
 
     async def _is_locked(self, account: Account, at: datetime) -> bool:
         async with self._db.tx({account.tenant}) as tx:

@@ -79,6 +79,23 @@ async def test_wrong_credentials_of_every_kind_are_refused_alike(story: Story) -
     assert {(answer.status_code, answer.text) for answer in answers} == {(401, "The credentials are not valid")}
 
 
+async def test_after_five_wrong_passwords_in_a_row_not_even_the_right_one_opens_a_session_for_a_while(
+    story: Story,
+) -> None:
+    for login in (story.login("ana"), story.login("nobody")):
+        tried = [await story.call(None, "POST", AUTH, headers=basic(login, "wrong")) for _ in range(5)]
+        by_header = await story.call(None, "POST", AUTH, headers=basic(login, PASSWORD))
+        said = {"method": "password", "email": login, "password": PASSWORD}
+        in_the_body = await story.call(None, "POST", AUTH, said)
+
+        assert {one.status_code for one in tried} == {401}
+        for locked in (by_header, in_the_body):
+            assert (locked.status_code, locked.headers["content-type"]) == (423, "text/plain")
+            assert 0 < int(locked.headers["retry-after"]) <= 300
+    story.clock.passes(minutes=5)
+    await opened(story, basic(story.login("ana"), PASSWORD))
+
+
 async def test_without_readable_credentials_there_is_no_session(story: Story) -> None:
     assert (await story.call(None, "POST", AUTH)).status_code == 401
     for given in ("Basic", "Basic %%%", "Basic bm9jb2xvbg==", "Basic Og==", "Bearer x"):
