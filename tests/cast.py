@@ -75,6 +75,11 @@ def everybody() -> dict[UUID, Person]:
     }
 
 
+def on_the_hour(cron: str, zone: str, after: datetime) -> datetime:
+    """Stand in for a calendar: whatever the schedule says, it is the next full hour."""
+    return after.replace(minute=0, second=0, microsecond=0) + HOUR
+
+
 def crowds(persons: Iterable[Person], leaves: Iterable[Leaf]) -> dict[tuple[Kind, str], Crowd]:
     """Count who is behind each leaf the way the store would."""
     view = People({person.id: person for person in persons})
@@ -113,11 +118,14 @@ class World:
     def people(self) -> People:
         wanted = {leaf for step in self.route.steps for leaf in (*step.approvers.every_leaf(), *step.fallback)}
         wanted |= {step.escalate_to for step in self.route.steps if step.escalate_to}
+        wanted |= {leaf for step in self.route.steps if step.escalations for leaf in step.escalations.leaves}
         if self.history:
             wanted |= {leaf for state in self.request.walk for leaf in self.request.tree_of(state).every_leaf()}
         wanted |= {*self.route.fallback, *self.fallback, Leaf(Kind.HOLDER, "admin")}
         many = [leaf for leaf in wanted if leaf.kind in (Kind.GROUP, Kind.ROLE, Kind.HOLDER)]
-        return People(self.persons, crowds(self.persons.values(), many), self.self_approval, self.fallback)
+        return People(
+            self.persons, crowds(self.persons.values(), many), self.self_approval, self.fallback, calendar=on_the_hour
+        )
 
     def change(self, id: UUID, **facts: object) -> None:
         """Change a person in the directory."""

@@ -4,7 +4,7 @@ What disagrees is answered in sentences, so that a test fails with all of them a
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -123,15 +123,21 @@ async def _rows(tx: Tx, tenant: UUID, held: Mapping[UUID, Held]) -> list[str]:
         dict(listed),
         {one.tasks[-1]: set(inbox_keys(one.request, one.request.current)) for one in pending.values()},
     )
-    rows = await tx.all(
-        "SELECT subject_id, due_at FROM timer WHERE tenant_id = $1 AND kind = 'request' AND subject_id = ANY ($2)",
-        *mine,
-    )
-    compare(
-        "timer of request",
-        {row["subject_id"]: row["due_at"] for row in rows},
-        {id: one.request.due_at for id, one in pending.items() if one.request.due_at},
-    )
+    timers: Mapping[str, Callable[[Request], datetime | None]] = {
+        "request": lambda one: one.wakes_at,
+        "reminder": lambda one: one.remind_at,
+    }
+    for kind, due_at in timers.items():
+        rows = await tx.all(
+            "SELECT subject_id, due_at FROM timer WHERE tenant_id = $1 AND kind = $3 AND subject_id = ANY ($2)",
+            *mine,
+            kind,
+        )
+        compare(
+            f"timer of {kind}",
+            {row["subject_id"]: row["due_at"] for row in rows},
+            {id: at for id, one in pending.items() if (at := due_at(one.request))},
+        )
     return wrong
 
 
@@ -228,7 +234,7 @@ _ONCE: Mapping[str, str] = {
                     WHERE t.tenant_id = $1 AND t.id = i.task_id AND t.status = 'open')""",
     "a timer without a pending request": """
         SELECT t.subject_id FROM timer t
-         WHERE t.tenant_id = $1 AND t.kind = 'request' AND NOT EXISTS (SELECT FROM request r
+         WHERE t.tenant_id = $1 AND t.kind IN ('request', 'reminder') AND NOT EXISTS (SELECT FROM request r
                     WHERE r.tenant_id = $1 AND r.id = t.subject_id AND r.status = 'pending')""",
     "an answer kept for a call that did nothing": """
         SELECT p.key FROM replay p
@@ -280,5 +286,7 @@ async def overdue(tx: Tx, tenant: UUID, before: datetime) -> list[str]:
     """Name what should have been done before a moment and was not."""
     rows = await tx.all("SELECT kind, subject_id FROM timer WHERE tenant_id = $1 AND due_at < $2", tenant, before)
     return [
-        f"{row['kind']} {row['subject_id']}" for row in rows if row["kind"] in ("request", "grant", "recheck", "target")
+        f"{row['kind']} {row['subject_id']}"
+        for row in rows
+        if row["kind"] in ("request", "grant", "recheck", "target", "reminder")
     ]

@@ -6,7 +6,7 @@ long past are one: what the rules do depends on how far a deadline is away, not 
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
@@ -158,7 +158,7 @@ class _Walk:
 
     def _elsewhere(self, point: Point) -> Iterator[Point]:
         """What happens without a command: an hour passes, the directory changes."""
-        due_at = point.request.due_at
+        due_at = point.request.wakes_at
         if due_at is not None and point.now < due_at + self.world.most_late * HOUR:
             yield point._replace(now=point.now + HOUR)
         for index in range(len(self.world.changes)):
@@ -166,7 +166,7 @@ class _Walk:
 
     def _saw(self, command: str, point: Point, answer: str) -> None:
         state = str(point.request.status)
-        if point.request.due_at is not None and point.request.due_at <= point.now:
+        if point.request.wakes_at is not None and point.request.wakes_at <= point.now:
             state = "late"
         self.found.table.setdefault((command, state), set()).add(answer)
 
@@ -199,6 +199,10 @@ def _step_key(state: StepState, now: datetime) -> object:
         state.excluded,
         state.is_escalated,
         state.is_stuck,
+        state.escalations,
+        None if state.escalates_at is None else state.escalates_at - now,
+        state.reminders,
+        None if state.remind_at is None else max(state.remind_at - now, timedelta()),
     )
 
 

@@ -15,10 +15,12 @@ from quorate.domain.events import (
     Commented,
     Decided,
     Discarded,
+    Escalated,
     Event,
     Outcome,
     Overridden,
     Reassigned,
+    Reminded,
     StepOpened,
     Submitted,
 )
@@ -26,7 +28,7 @@ from quorate.domain.history import apply, apply_all, begin, replay
 from quorate.domain.people import LAST_RESORT, Crowd, People, Person
 from quorate.domain.requests import Request
 from quorate.domain.workflows import Joined, Kind, Leaf
-from tests.cast import REQUEST, TENANT
+from tests.cast import REQUEST, TENANT, on_the_hour
 from tests.domain import oracle
 
 
@@ -43,7 +45,7 @@ class Directory(Struct, frozen=True):
         wanted = set(routing.wanted_leaves(request, self.fallback, lifecycle.steps_to_count(request, (), at)))
         wanted |= set(routing.wanted_leaves(request, self.fallback, lifecycle.steps_to_count(request, (command,), at)))
         found = {(leaf.kind, leaf.value): self._crowd(leaf, request) for leaf in wanted if _is_crowd(leaf)}
-        return People(self.persons, found, self.self_approval, self.fallback)
+        return People(self.persons, found, self.self_approval, self.fallback, calendar=on_the_hour)
 
     def _crowd(self, leaf: Leaf, request: Request) -> Crowd:
         key = leaf.kind, leaf.value
@@ -105,6 +107,10 @@ def check_move(before: Request, events: Sequence[Event], here: Directory, comman
             _check_say(request, event, here)
         if isinstance(event, Reassigned):
             _check_reassigned(request, event, here)
+        if isinstance(event, Reminded):
+            _check_reminded(request, event)
+        if isinstance(event, Escalated) and event.place is not None:
+            _check_next_escalation(request, event)
         if isinstance(event, Overridden):
             assert oracle.may_be_overridden(request, event.step)
         request = apply(request, event)
@@ -121,6 +127,8 @@ def check_final(request: Request, here: Directory, at: datetime) -> None:
     assert lapse(request, here, at) == []
     assert handle(request, do.Recheck(), here, at) == ([], [])
     assert request.due_at is None
+    assert request.wakes_at is None
+    assert request.remind_at is None
     assert request.expires_at is None
 
 
@@ -157,18 +165,18 @@ def _check_time(request: Request, here: Directory, at: datetime) -> None:
     if request.shown_at(at) is Outcome.EXPIRED:
         assert later.status is Outcome.EXPIRED, "what is shown expired is"
     if coming:
-        assert request.due_at is not None
-        assert coming[0].at == request.due_at
+        assert request.wakes_at is not None
+        assert coming[0].at == request.wakes_at
         by_and_by, step = [], request
-        while step.due_at is not None and step.due_at <= at:
-            events = lapse(step, here, step.due_at)
+        while step.wakes_at is not None and step.wakes_at <= at:
+            events = lapse(step, here, step.wakes_at)
             by_and_by += events
             step = apply_all(step, events)
         assert by_and_by == coming, "what time does is the same however late it is noticed"
     else:
-        assert request.due_at is None or request.due_at > at
+        assert request.wakes_at is None or request.wakes_at > at
     if later.is_open:
-        assert later.due_at is None or later.due_at > at
+        assert later.wakes_at is None or later.wakes_at > at
     if request.is_open and request.expires_at is not None:
         assert request.due_at is not None
         assert request.due_at <= request.expires_at
@@ -204,6 +212,35 @@ def _check_reassigned(request: Request, event: Reassigned, here: Directory) -> N
     assert event.giver is None or event.giver == oracle.human(event.giver, here.persons)
     assert not request.current.spent & {event.to, event.giver}
     assert here.self_approval or event.to not in oracle.own_people(request, here.persons)
+
+
+def _check_reminded(request: Request, event: Reminded) -> None:
+    """A reminder changes nothing but when the next one is due; time's own comes when due, and not more than settled."""
+    state, after = request.current, apply(request, event).current
+    told = {"reminded_at": event.at, "reminders": after.reminders, "remind_at": after.remind_at}
+    assert after == msgspec.structs.replace(state, **told)
+    if event.by is not None:
+        assert (after.reminders, after.remind_at) == (state.reminders, state.remind_at)
+        return
+    assert request.step.reminders is not None
+    assert state.remind_at is not None
+    assert state.remind_at <= event.at
+    assert after.reminders == state.reminders + 1 <= request.step.reminders.most
+    assert after.remind_at is None or after.remind_at > event.at
+
+
+def _check_next_escalation(request: Request, event: Escalated) -> None:
+    """They join in their order, each at its moment; nothing is lowered, decided or sooner late because of it."""
+    state, after = request.current, apply(request, event).current
+    assert request.step.escalations is not None
+    leaves = request.step.escalations.leaves
+    assert (event.place, event.at) == (state.escalations + 1, state.escalates_at)
+    [joined] = event.leaves
+    assert (joined.kind, joined.value) == (leaves[state.escalations].kind, leaves[state.escalations].value)
+    assert joined in request.tree_of(after).leaves
+    assert (after.needs, after.decisions, after.is_escalated) == (state.needs, state.decisions, state.is_escalated)
+    assert state.due_at in (None, after.due_at)
+    assert (after.escalates_at is None) == (after.escalations == len(leaves))
 
 
 def _check_passed(request: Request, here: Directory) -> None:

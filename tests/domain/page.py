@@ -26,6 +26,7 @@ COMMANDS: Final = (
     "discard",
     "escalate",
     "remind",
+    "the clock reminds",
     "recheck",
     "lose the target",
     "time",

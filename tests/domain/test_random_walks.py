@@ -10,6 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from quorate.domain import commands as do
+from quorate.domain.cadence import Cadence
 from quorate.domain.events import Choice, Event, Filing, RequestKind
 from quorate.domain.history import apply_all
 from quorate.domain.people import Person
@@ -17,11 +18,13 @@ from quorate.domain.refusals import Refusal
 from quorate.domain.requests import Request
 from quorate.domain.workflows import (
     Count,
+    Escalations,
     Kind,
     Leaf,
     Node,
     OnTimeout,
     Rejection,
+    Reminders,
     Route,
     Rule,
     Step,
@@ -94,6 +97,10 @@ hours = st.sampled_from([None, 1, 2, 5])
 rejection = st.sampled_from([None, Rejection(Rule.UNREACHABLE), Rejection(Rule.COUNT, 2), Rejection(Rule.COUNT, 3)])
 
 
+soon = st.sampled_from([1800, 3600, 7200])
+again = st.builds(Cadence, soon, soon) | st.builds(Cadence, soon, st.none(), st.just("0 * * * *"))
+
+
 @st.composite
 def steps(draw: st.DrawFn, order: int) -> Step:
     timeout = draw(hours)
@@ -107,6 +114,10 @@ def steps(draw: st.DrawFn, order: int) -> Step:
         escalate_to=draw(leaves),
         override=draw(st.sampled_from([None, None, False])),
         fallback=tuple(draw(st.lists(leaves, max_size=2, unique=True))),
+        reminders=draw(st.none() | st.builds(Reminders, again | st.builds(Cadence, soon), st.integers(1, 3))),
+        escalations=draw(
+            st.none() | st.builds(Escalations, again, st.lists(leaves, min_size=1, max_size=3).map(tuple))
+        ),
     )
 
 
@@ -140,6 +151,7 @@ commands: st.SearchStrategy[do.Command] = st.one_of(
     st.builds(do.Comment, actors, st.just(UUID(int=5)), st.just("text")),
     st.builds(do.Escalate, actors, st.one_of(st.none(), leaves)),
     st.builds(do.Remind, actors),
+    st.just(do.Remind(None)),
     st.just(do.Recheck()),
 )
 ends = st.one_of(st.builds(do.Cancel, actors), st.builds(do.Discard, actors), st.just(do.LoseTarget()))

@@ -9,16 +9,19 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from quorate.domain import commands as do
+from quorate.domain.cadence import Cadence
 from quorate.domain.events import Filing, RequestKind
 from quorate.domain.evidence import Demand, Proof
 from quorate.domain.people import Person
 from quorate.domain.workflows import (
     Count,
+    Escalations,
     Kind,
     Leaf,
     Node,
     OnTimeout,
     Rejection,
+    Reminders,
     Route,
     Rule,
     Unit,
@@ -243,6 +246,35 @@ def time_runs() -> SmallWorld:
     )
 
 
+def again_and_again() -> SmallWorld:
+    """People join one after another: a step that passes by time, then one without a deadline; there are reminders."""
+    each_hour = Cadence(1 * HOURS, every_s=1 * HOURS)
+    first = step(
+        n_of(2, user(ANA), user(BEN)),
+        1,
+        3 * HOURS,
+        on_timeout=OnTimeout.APPROVE,
+        rejection=Rejection(Rule.UNREACHABLE),
+        reminders=Reminders(Cadence(cron="0 * * * *"), 2),
+        escalations=Escalations(each_hour, (user(CYD), role("admins"))),
+    )
+    second = step(user(BEN), 2, None, escalations=Escalations(each_hour, (MANAGER, user(CYD))))
+    return SmallWorld(
+        "again and again",
+        Route((first, second)),
+        ASKED,
+        everybody(),
+        (
+            *decisions(ANA),
+            *approvals(BEN, CYD, ADA),
+            ("the clock reminds", do.Remind(None)),
+            CANCEL,
+            *STRANGER,
+        ),
+        most_late=2,
+    )
+
+
 def time_approves() -> SmallWorld:
     """The last step passes by time, unless the whole request is late before."""
     first = step(user(ANA), 1, 1 * HOURS, on_timeout=OnTimeout.ESCALATE, escalate_to=user(BEN))
@@ -362,6 +394,7 @@ WORLDS = (
     changing_hands,
     people_leave,
     time_runs,
+    again_and_again,
     time_approves,
     services,
     evidence,

@@ -1,8 +1,9 @@
 """One batch of the door: lock, decide, record; the orders of one transaction, each with an answer of its own."""
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 from msgspec import to_builtins
@@ -39,6 +40,7 @@ log = logging.getLogger(__name__)
 KEPT_FOR = timedelta(hours=24)
 PUT_OFF = timedelta(minutes=10)
 _DECISIONS = (do.Decide, do.Override, do.TakeSeat)
+_NOBODYS: Final[Mapping[str, do.Recheck | do.Remind]] = {"recheck": do.Recheck(), "reminder": do.Remind(None)}
 _NEVER_KEPT = (no.AccountInactive, no.NotPermitted, no.OwnRequest, no.EvidenceMissing)
 
 Clock = Callable[[], datetime]
@@ -63,7 +65,7 @@ async def run(
 
 
 async def lapse_due(db: Database, tenant: UUID, kind: str, clock: Clock, new_id: Ids, most: int) -> int:
-    """Do to requests what time (`request`), changed people (`recheck`) or a changed `target` has brought about.
+    """Do to requests what time (`request`), changed people (`recheck`), a changed `target` or a `reminder` brings about.
 
     Says to how many.
 
@@ -98,8 +100,8 @@ async def _bring_up(db: Database, tenant: UUID, kind: str, ids: Sequence[UUID], 
         held = await store.lock_free(tx, ids)
         if held:
             working = _Working(at, new_id, Shelf())
-            await working.bring_up(tx, held, do.Recheck() if kind == "recheck" else None)
-            done = [(key.tenant, kind, key.id) for key in held] if kind != "request" else []
+            await working.bring_up(tx, held, _NOBODYS.get(kind))
+            done = [(key.tenant, kind, key.id) for key in held] if kind in ("recheck", "target") else []
             await working.record(tx, done)
     return len(held)
 
@@ -168,7 +170,7 @@ class _Working:
                 answers[order.id] = no.DuplicateRequest(None)
         return answers
 
-    async def bring_up(self, tx: Tx, held: dict[Key, Held], command: do.Recheck | None) -> None:
+    async def bring_up(self, tx: Tx, held: dict[Key, Held], command: do.Recheck | do.Remind | None) -> None:
         """Do what time has done to held requests, and then a command that is nobody's."""
         self._held = held
         orders = [(Order(self._new_id(), key.tenant, None, command, key.id), key) for key in held]

@@ -40,7 +40,8 @@ class ApprovalDefaults:
         async with self._desk.change(actor, _attempt(actor, scope, subject)) as change:
             change.demand(WORKFLOW_WRITE)
             to = (defaults.escalate_to,) if defaults.escalate_to else ()
-            for leaf in (*defaults.fallback, *to, *defaults.chain):
+            later = defaults.escalations.leaves if defaults.escalations else ()
+            for leaf in (*defaults.fallback, *to, *defaults.chain, *later):
                 await _must_be_there(change, leaf)
             await store.put(change.tx, change.tenant, scope, subject, defaults, said, change.at)
             await _happened(change, scope, subject, said)

@@ -7,6 +7,7 @@ from uuid import UUID
 from quorate.app import filing, tenants
 from quorate.app.filing import AskAccess, Asking, AskOperation, Planned, Start
 from quorate.app.orders import Order
+from quorate.app.schedules import next_moment
 from quorate.app.tenants import Rules
 from quorate.domain import commands as do
 from quorate.domain import lifecycle, routing
@@ -54,7 +55,9 @@ async def look(
         wanted.leaves(key.tenant, (one.to for one in commands if isinstance(one, do.Escalate) and one.to))
     found = await view.read(tx, wanted.accounts, wanted.crowds, at)
     return {
-        tenant: People(seen.persons, seen.crowds, rules[tenant].self_approval, rules[tenant].fallback)
+        tenant: People(
+            seen.persons, seen.crowds, rules[tenant].self_approval, rules[tenant].fallback, calendar=next_moment
+        )
         for tenant, seen in found.items()
     }
 

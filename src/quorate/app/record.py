@@ -63,7 +63,7 @@ def write_down(changes: Changes, change: Change) -> None:
     (changes.moved if before else changes.born).append(change.after)
     changes.events += _happenings(change)
     _tasks(changes, change.before, change.after)
-    _timer(changes, before, request)
+    _timers(changes, before, request)
     if before is None or before.status is not request.status:
         changes.counts += _counted(before, request)
 
@@ -240,14 +240,19 @@ def inbox_keys(request: Request, state: StepState) -> frozenset[str]:
     return frozenset(keys)
 
 
-def _timer(changes: Changes, before: Request | None, after: Request) -> None:
-    was = before.due_at if before else None
-    if after.due_at == was:
-        return
-    if after.due_at is None:
-        changes.timers_gone.append((after.tenant, "request", after.id))
-    else:
-        changes.timers_set.append((after.tenant, after.id, before is None, after.due_at))
+def _timers(changes: Changes, before: Request | None, after: Request) -> None:
+    def turned(
+        kind: str, was: datetime | None, now: datetime | None, to_set: list[tuple[UUID, UUID, bool, datetime]]
+    ) -> None:
+        if now == was:
+            return
+        if now is None:
+            changes.timers_gone.append((after.tenant, kind, after.id))
+        else:
+            to_set.append((after.tenant, after.id, before is None, now))
+
+    turned("request", before.wakes_at if before else None, after.wakes_at, changes.timers_set)
+    turned("reminder", before.remind_at if before else None, after.remind_at, changes.reminders_set)
 
 
 def _counted(before: Request | None, after: Request) -> Iterator[Counted]:

@@ -1,4 +1,4 @@
-"""What the clock brings about: requests whose time is up, steps whose approvers have gone, and tidying."""
+"""What the clock brings about: requests whose time is up, steps whose approvers have gone, reminders, and tidying."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -17,7 +17,7 @@ from quorate.store.grants import TIMER
 
 log = logging.getLogger(__name__)
 
-KINDS = ("request", "recheck", "target")
+KINDS = ("request", "recheck", "target", "reminder")
 TENANTS = 256  # a round
 REQUESTS = 64  # a transaction
 ROWS = 5_000  # removed in a transaction
@@ -48,7 +48,7 @@ class Rounds:
         self._pauses: dict[tuple[str, UUID], tuple[datetime, timedelta]] = {}
 
     async def lapse(self) -> Did:
-        """Do what time, or a change to the directory, has brought about to requests; tell of grants that have ended.
+        """Do what time, or a change to the directory, has brought about; remind; tell of grants that have ended.
 
         Raises: whatever keeps the database from saying which tenants have work.
         """

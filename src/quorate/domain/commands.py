@@ -125,9 +125,9 @@ class Escalate(Struct, frozen=True):
 
 
 class Remind(Struct, frozen=True):
-    """Remind those who can decide the open step."""
+    """Remind those who can decide the open step. `actor` None: the clock does, if it is time."""
 
-    actor: UUID
+    actor: UUID | None
 
 
 class Recheck(Struct, frozen=True):

@@ -12,7 +12,18 @@ from msgspec.structs import replace
 
 from quorate.domain.events import RequestKind
 from quorate.domain.evidence import NONE
-from quorate.domain.workflows import Count, Kind, Leaf, Node, OnTimeout, Route, Step, Wants
+from quorate.domain.workflows import (
+    Count,
+    Escalations,
+    Kind,
+    Leaf,
+    Node,
+    OnTimeout,
+    Reminders,
+    Route,
+    Step,
+    Wants,
+)
 
 # By whether an approval and whether a rejection wants a comment.
 _WANTS: Final[Mapping[tuple[bool, bool], Wants | None]] = {
@@ -36,7 +47,8 @@ class Defaults(Struct, frozen=True, omit_defaults=True):
 
     `fallback` comes before the step's own. A step that demands evidence, or a request for what carries permissions,
     never passes by time: there `APPROVE` is `EXPIRE`. `chain`: who approve instead, one after the other. `waived`: what
-    is asked for is approved by nobody, when it is filed.
+    is asked for is approved by nobody, when it is filed. Where escalations are settled and no timeout is, steps have no
+    deadline, since it would keep some from joining.
     """
 
     requires_comment: Wants | None = None
@@ -46,6 +58,8 @@ class Defaults(Struct, frozen=True, omit_defaults=True):
     fallback: tuple[Leaf, ...] = ()
     chain: tuple[Leaf, ...] = ()
     waived: bool | None = None
+    reminders: Reminders | None = None
+    escalations: Escalations | None = None
 
 
 class Settled(Struct, frozen=True):
@@ -60,9 +74,13 @@ def laid_over(
     route: Route, settled: Iterable[Settled], kind: str, target: str | None, *, has_permissions: bool
 ) -> Route:
     """Give the route of a request of this kind (its type) about this target, with what is settled for it."""
-    for defaults in _settled_for(settled, kind, target):
-        if defaults.chain:
-            route = replace(route, steps=_chained(route.steps, defaults.chain))
+    found = list(_settled_for(settled, kind, target))
+    if any(one.escalations for one in found) and not any(one.timeout_s for one in found):
+        steps = tuple(replace(step, timeout_s=None, on_timeout=None, escalate_to=None) for step in route.steps)
+        route = replace(route, steps=steps)
+    if chains := [one.chain for one in found if one.chain]:
+        route = replace(route, steps=_chained(route.steps, chains[-1]))
+    for defaults in found:
         steps = tuple(_over(step, defaults, may_pass_by_time=not has_permissions) for step in route.steps)
         route = replace(route, steps=steps)
     return route
@@ -129,4 +147,9 @@ def _over(step: Step, defaults: Defaults, *, may_pass_by_time: bool) -> Step:
     new = [leaf for leaf in defaults.fallback if not (step.demand and leaf.kind is Kind.SERVICE)]
     if new:
         changes["fallback"] = tuple(dict.fromkeys((*new, *step.fallback)))
+    if defaults.reminders is not None:
+        changes["reminders"] = defaults.reminders
+    if defaults.escalations is not None:
+        leaves = tuple(leaf for leaf in defaults.escalations.leaves if not (step.demand and leaf.kind is Kind.SERVICE))
+        changes["escalations"] = replace(defaults.escalations, leaves=leaves) if leaves else None
     return replace(step, **changes) if changes else step

@@ -127,12 +127,17 @@ class Submitted(Struct, frozen=True, tag=True, omit_defaults=True):
 
 
 class StepOpened(Struct, frozen=True, tag=True, omit_defaults=True):
-    """A step is waiting for decisions. `needs`: what each node of its tree needs, counted now and kept."""
+    """A step is waiting for decisions. `needs`: what each node of its tree needs, counted now and kept.
+
+    `escalates_at`: when the first of those joins who join one after another; `remind_at`: when there is a reminder.
+    """
 
     at: datetime
     step: int
     needs: tuple[int, ...]
     due_at: datetime | None = None
+    escalates_at: datetime | None = None
+    remind_at: datetime | None = None
 
 
 class FellBack(Struct, frozen=True, tag=True, omit_defaults=True):
@@ -215,13 +220,19 @@ class Reassigned(Struct, frozen=True, tag=True, omit_defaults=True):
 
 
 class Escalated(Struct, frozen=True, tag=True, omit_defaults=True):
-    """These joined the step and its deadline was renewed."""
+    """These joined the step. `due_at`: its deadline from now on.
+
+    `place`: of those who join one after another, which this is, from 1, and `next_at` when the next one does. None:
+    the step was late, or somebody wanted it; that renewed the deadline.
+    """
 
     at: datetime
     step: int
     leaves: tuple[Leaf, ...]
     due_at: datetime | None = None
     by: UUID | None = None
+    place: int | None = None
+    next_at: datetime | None = None
 
 
 class Commented(Struct, frozen=True, tag=True, omit_defaults=True):
@@ -244,9 +255,12 @@ class Annotated(Struct, frozen=True, tag=True, omit_defaults=True):
 
 
 class Reminded(Struct, frozen=True, tag=True, omit_defaults=True):
+    """Those who can decide were reminded: by somebody, or because it was time. Then it is again at `next_at`."""
+
     at: datetime
     step: int
-    by: UUID
+    by: UUID | None = None
+    next_at: datetime | None = None
 
 
 class Discarded(Struct, frozen=True, tag=True, omit_defaults=True):

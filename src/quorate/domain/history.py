@@ -51,8 +51,9 @@ def apply(request: Request, event: Event) -> Request:
     match event:
         case Submitted():
             return begin(request.tenant, request.id, event)
-        case StepOpened(at, index, needs, due_at):
-            return replace(after, walk=(*request.walk, StepState(index, at, needs, due_at)))
+        case StepOpened(at, index, needs, due_at, escalates_at, remind_at):
+            opened = StepState(index, at, needs, due_at, escalates_at=escalates_at, remind_at=remind_at)
+            return replace(after, walk=(*request.walk, opened))
         case FellBack(leaves=leaves, is_stuck=is_stuck):
             return _current(after, tree=with_leaves(request.tree, *leaves), is_stuck=is_stuck)
         case Decided():
@@ -63,8 +64,10 @@ def apply(request: Request, event: Event) -> Request:
             return _current(after, settled=Choice.APPROVE)
         case Reassigned():
             return _reassigned(after, event)
-        case Escalated(leaves=leaves, due_at=due_at):
-            return _current(after, tree=with_leaves(request.tree, *leaves), due_at=due_at, is_escalated=True)
+        case Escalated():
+            return _escalated(after, event)
+        case Reminded(at=at, by=None, next_at=next_at):
+            return _current(after, reminded_at=at, reminders=request.current.reminders + 1, remind_at=next_at)
         case Reminded(at=at):
             return _current(after, reminded_at=at)
         case Closed(at, status, _, by, note):
@@ -93,6 +96,15 @@ def replay(tenant: UUID, id: UUID, events: Sequence[Event]) -> Request:
 
 def _current(request: Request, **changes: object) -> Request:
     return replace(request, walk=(*request.walk[:-1], replace(request.current, **changes)))
+
+
+def _escalated(request: Request, event: Escalated) -> Request:
+    joined = _current(
+        request, tree=with_leaves(request.tree, *event.leaves), due_at=event.due_at, escalated_at=event.at
+    )
+    if event.place is None:
+        return _current(joined, is_escalated=True)
+    return _current(joined, escalations=event.place, escalates_at=event.next_at)
 
 
 def _reassigned(request: Request, event: Reassigned) -> Request:

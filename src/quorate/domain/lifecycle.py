@@ -355,7 +355,12 @@ def escalate(request: Request, command: do.Escalate, people: People, *, at: date
 
 
 def remind(request: Request, command: do.Remind, people: People, *, at: datetime) -> list[Event]:
-    """Raises: NotPermitted: neither theirs nor `workflow:write`. AlreadyClosed. RemindedRecently: within the hour."""
+    """Work out what reminding brings about; it changes nobody's say. [] where the clock asks and it is not time.
+
+    Raises: NotPermitted: neither theirs nor `workflow:write`. AlreadyClosed. RemindedRecently: within the hour.
+    """
+    if command.actor is None:
+        return _remind_in_time(request, people, at)
     actor = people.person(command.actor)
     if not _is_theirs(request, actor, people) and not _may(actor.id, WORKFLOW_WRITE, people):
         raise no.NotPermitted(WORKFLOW_WRITE)
@@ -399,8 +404,8 @@ def lapse(request: Request, people: People, *, at: datetime) -> list[Event]:
     comes round to notice. [] when nothing is due.
     """
     events: list[Event] = []
-    while (due_at := request.due_at) is not None and due_at <= at:
-        happened = _time_out(request, people, due_at)
+    while (wakes_at := request.wakes_at) is not None and wakes_at <= at:
+        happened = _in_time(request, people, wakes_at)
         request = apply_all(request, happened)
         events += happened
     return events
@@ -439,7 +444,7 @@ def steps_to_count(request: Request, commands: Sequence[do.Command | None], at: 
     if not request.is_open:
         return range(0)
     here = request.current.index
-    if (due_at := request.due_at) is not None and due_at <= at:
+    if (wakes_at := request.wakes_at) is not None and wakes_at <= at:
         return range(here, total)
     if len(commands) > 1:  # Each may pass a step, or change who is left of the open one for those after it.
         return range(here, min(here + len(commands) + 1, total))
@@ -481,7 +486,15 @@ def _go_on(
 def _open(request: Request, index: int, people: People, at: datetime) -> list[Event]:
     unopened = StepState(index, at, ())
     needs = quorum.count_needs(request.tree_of(unopened), routing.crowd_of(request, unopened, people))
-    opened = StepOpened(at, index, needs, request.due_after(index, at))
+    step = request.route.steps[index]
+    opened = StepOpened(
+        at,
+        index,
+        needs,
+        request.due_after(index, at),
+        step.escalations.cadence.first(at, people.calendar) if step.escalations else None,
+        step.reminders.cadence.first(at, people.calendar) if step.reminders else None,
+    )
     return [opened, *_fall_back(apply(request, opened), people, at)]
 
 
@@ -494,6 +507,12 @@ def _fall_back(request: Request, people: People, at: datetime) -> list[Event]:
     if not leaves and state.is_stuck:
         return []
     return [FellBack(at, state.index, leaves, is_stuck)]
+
+
+def _in_time(request: Request, people: People, at: datetime) -> list[Event]:
+    """Do what time does at this moment: a deadline first, which leaves nobody to join."""
+    due_at = request.due_at
+    return [_next_escalation(request, people, at)] if due_at is None or at < due_at else _time_out(request, people, at)
 
 
 def _time_out(request: Request, people: People, due_at: datetime) -> list[Event]:
@@ -512,8 +531,33 @@ def _time_out(request: Request, people: People, due_at: datetime) -> list[Event]
 
 
 def _escalation(request: Request, to: Leaf, at: datetime, by: UUID | None) -> Escalated:
-    index = request.current.index
-    return Escalated(at, index, (joining(request.step, to, Joined.ESCALATION),), request.due_after(index, at), by)
+    state = request.current
+    due_at = request.due_after(state.index, at) or state.due_at
+    return Escalated(at, state.index, (joining(request.step, to, Joined.ESCALATION),), due_at, by)
+
+
+def _next_escalation(request: Request, people: People, at: datetime) -> Escalated:
+    """Let the next of those join who join one after another. Only the last may bring a deadline, to a step without."""
+    state, step = request.current, request.step
+    assert step.escalations is not None
+    cadence, leaves = step.escalations.cadence, step.escalations.leaves
+    place = state.escalations + 1
+    next_at = cadence.after(at, people.calendar) if place < len(leaves) else None
+    due_at = state.due_at
+    if next_at is None and due_at is None and cadence.first_s is not None:
+        due_at = at + timedelta(seconds=cadence.first_s)
+    joins = joining(step, leaves[place - 1], Joined.ESCALATION)
+    return Escalated(at, state.index, (joins,), due_at, place=place, next_at=next_at)
+
+
+def _remind_in_time(request: Request, people: People, at: datetime) -> list[Event]:
+    """Remind once, however many moments have passed unnoticed; the next is counted from now."""
+    remind_at, reminders = request.remind_at, request.step.reminders if request.walk else None
+    if remind_at is None or at < remind_at or reminders is None:
+        return []
+    is_last = request.current.reminders + 1 >= reminders.most
+    next_at = None if is_last else reminders.cadence.after(at, people.calendar)
+    return [Reminded(at, request.current.index, next_at=next_at)]
 
 
 def _decision(

@@ -6,6 +6,7 @@ from uuid import UUID
 from msgspec import Struct
 from msgspec.structs import replace
 
+from quorate.domain.cadence import Calendar, no_calendar
 from quorate.domain.permissions import ADMIN, allows
 from quorate.domain.workflows import Kind, Leaf
 
@@ -68,7 +69,7 @@ class People(Struct, frozen=True):
 
     `crowds` is filled for the leaves of steps that may open, and of the open step where its rule
     must know who is left; asking for another leaf is our own mistake. `permitted` are pairs of a request and an
-    account that a policy lets approve it, where that is asked.
+    account that a policy lets approve it, where that is asked. `calendar` reads the schedules of steps.
     """
 
     persons: Mapping[UUID, Person] = {}
@@ -76,6 +77,7 @@ class People(Struct, frozen=True):
     self_approval: bool = False
     fallback: tuple[Leaf, ...] = ()
     permitted: frozenset[tuple[UUID, UUID]] = frozenset()
+    calendar: Calendar = no_calendar
 
     def person(self, id: UUID | None) -> Person:
         """Give the person of this id; one who does not exist is an account that may do nothing."""

@@ -15,7 +15,8 @@ class StepState(Struct, frozen=True, omit_defaults=True):
     """A step that has been opened: what it needs, who has decided, what has changed since it was written.
 
     `tree` is None while the approvers are as the route says. `excluded` gave their say away.
-    `settled` is the decision that an override or time made for the whole step.
+    `settled` is the decision that an override or time made for the whole step. `is_escalated`: its deadline was renewed
+    once; `escalations`: so many of those who join one after another have.
     """
 
     index: int
@@ -26,8 +27,13 @@ class StepState(Struct, frozen=True, omit_defaults=True):
     excluded: frozenset[UUID] = frozenset()
     decisions: tuple[Decided, ...] = ()
     is_escalated: bool = False
+    escalations: int = 0
+    escalated_at: datetime | None = None
+    escalates_at: datetime | None = None
     is_stuck: bool = False
     reminded_at: datetime | None = None
+    reminders: int = 0
+    remind_at: datetime | None = None
     settled: Choice | None = None
     settled_by: UUID | None = None
     settled_with: UUID | None = None
@@ -100,10 +106,23 @@ class Request(Struct, frozen=True, omit_defaults=True):
 
     @property
     def due_at(self) -> datetime | None:
-        """The next moment at which time alone does something; None when there is none."""
+        """The next deadline: that of the open step or of the whole request; None when there is none."""
         if not self.is_open or not self.walk:
             return None
         return min((due for due in (self.due_by, self.current.due_at) if due is not None), default=None)
+
+    @property
+    def wakes_at(self) -> datetime | None:
+        """The next moment at which time alone changes who may decide or how it stands; None when there is none."""
+        due_at = self.due_at
+        if not self.is_open or not self.walk or self.current.escalates_at is None:
+            return due_at
+        return self.current.escalates_at if due_at is None else min(due_at, self.current.escalates_at)
+
+    @property
+    def remind_at(self) -> datetime | None:
+        """When those who can decide are reminded next; None when they are not."""
+        return self.current.remind_at if self.is_open and self.walk else None
 
     @property
     def expires_at(self) -> datetime | None:

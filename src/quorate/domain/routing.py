@@ -196,9 +196,11 @@ def wanted_leaves(request: Request, tenant_fallback: tuple[Leaf, ...], steps: It
         opened = request.opened(index)
         tree = request.tree_of(opened) if opened else request.route.steps[index].approvers
         yield from leaves_to_open(request.route, tenant_fallback, index, tree)
-        escalate_to = request.route.steps[index].escalate_to
-        if escalate_to is not None:  # They join when time is up, and are asked about in what follows.
-            yield escalate_to
+        step = request.route.steps[index]
+        if step.escalate_to is not None:  # They join when time is up, and are asked about in what follows.
+            yield step.escalate_to
+        if step.escalations is not None:
+            yield from step.escalations.leaves
 
 
 def leaves_to_open(

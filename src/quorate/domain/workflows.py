@@ -8,10 +8,12 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
+from quorate.domain.cadence import Cadence
 from quorate.domain.evidence import NONE, Demand
 
 MAX_DEPTH = 5
 MAX_LEAVES = 200
+MAX_REMINDERS = 20  # Source: SailPoint contract §4, ApprovalConfig.
 MAX_TIMEOUT_S = 8760 * 3600  # A year; source: native contract (d) 19.
 
 
@@ -167,6 +169,23 @@ class Wants(enum.StrEnum):
     NONE = "none"
 
 
+class Reminders(Struct, frozen=True, omit_defaults=True):
+    """When those who can decide are reminded, and how many times at most."""
+
+    cadence: Cadence
+    most: int = MAX_REMINDERS
+
+
+class Escalations(Struct, frozen=True, omit_defaults=True):
+    """Who join the step one after another, and when.
+
+    They change no deadline. Where the step has none, whoever joins last has as long as the first waited.
+    """
+
+    cadence: Cadence
+    leaves: tuple[Leaf, ...]
+
+
 class Step(Struct, frozen=True, omit_defaults=True):
     """One stage. What is None was not said, and is left out of answers; the properties give what then holds.
 
@@ -185,6 +204,8 @@ class Step(Struct, frozen=True, omit_defaults=True):
     override: bool | None = None
     requires_comment: Wants | None = None
     fallback: tuple[Leaf, ...] = ()
+    reminders: Reminders | None = None
+    escalations: Escalations | None = None
 
     @property
     def rejects(self) -> Rejection:

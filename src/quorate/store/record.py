@@ -306,6 +306,18 @@ _PARTS = (
         """,
     ),
     _Part(
+        "to_be_reminded",
+        "tenant_id uuid, request uuid, is_new bool, due_at timestamptz",
+        lambda changes: changes.reminders_set,
+        """
+        INSERT INTO timer (tenant_id, kind, subject_id, due_at)
+        SELECT tenant_id, 'reminder', request, due_at
+          FROM {rows}
+         WHERE {if_made}
+        ON CONFLICT (tenant_id, kind, subject_id) DO UPDATE SET due_at = excluded.due_at
+        """,
+    ),
+    _Part(
         "untimed",
         "tenant_id uuid, kind text, subject_id uuid",
         lambda changes: changes.timers_gone,

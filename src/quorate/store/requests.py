@@ -186,6 +186,7 @@ class Changes(Struct):
     tasks_done: list[Key] = []
     past_approvers: list[PastApprover] = []
     timers_set: list[tuple[UUID, UUID, bool, datetime]] = []
+    reminders_set: list[tuple[UUID, UUID, bool, datetime]] = []
     timers_gone: list[tuple[UUID, str, UUID]] = []
     counts: list[Counted] = []
     messages: list[Message] = []
