@@ -5,10 +5,11 @@ from uuid import UUID
 import pytest
 
 from quorate.domain import commands as do
+from quorate.domain.cadence import Cadence
 from quorate.domain.events import FellBack, Filing, RequestKind
 from quorate.domain.refusals import NotAnApprover, OwnRequest
 from quorate.domain.requests import Request
-from quorate.domain.workflows import Joined, Kind, Leaf, Route
+from quorate.domain.workflows import Escalations, Joined, Kind, Leaf, Route
 from tests.cast import ADA, ANA, APPROVE, BEN, BOT, CYD, MONA, RHEA, World, n_of, step, user
 
 ASKERS = Leaf(Kind.MANAGER, "asker")
@@ -31,7 +32,8 @@ OF_ANA = Leaf(Kind.MANAGER, str(ANA))
 def test_every_leaf_of_a_route_is_made_known(leaf: Leaf, asker: UUID, owner: UUID | None, known: Leaf) -> None:
     def route(one: Leaf) -> Route:
         inner = n_of(1, one, user(ADA))
-        return Route((step(n_of(2, one, inner), escalate_to=one, fallback=(one,)),), (one,))
+        others = Escalations(Cadence(60), (one,))
+        return Route((step(n_of(2, one, inner), escalate_to=one, fallback=(one,), escalations=others),), (one,))
 
     assert route(leaf).known(asker, RHEA, owner) == route(known)
 

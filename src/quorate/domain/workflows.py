@@ -273,6 +273,9 @@ class Route(Struct, frozen=True, omit_defaults=True):
                 approvers=node(step.approvers),
                 escalate_to=leaf(step.escalate_to) if step.escalate_to else None,
                 fallback=leaves(step.fallback),
+                escalations=msgspec.structs.replace(step.escalations, leaves=leaves(step.escalations.leaves))
+                if step.escalations
+                else None,
             )
             for step in self.steps
         )
@@ -285,6 +288,8 @@ class Route(Struct, frozen=True, omit_defaults=True):
             yield from step.fallback
             if step.escalate_to is not None:
                 yield step.escalate_to
+            if step.escalations is not None:
+                yield from step.escalations.leaves
 
 
 class Status(enum.StrEnum):

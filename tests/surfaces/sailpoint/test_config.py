@@ -118,8 +118,6 @@ async def test_the_manager_of_whom_it_is_for_can_be_the_fallback(story: Story) -
 
 
 BAD: tuple[dict[str, Any], ...] = (
-    {"reminderConfig": {"enabled": True, "daysUntilFirstReminder": 1}},
-    {"cronTimezone": {"location": "Europe/Berlin"}},
     {"serialChain": [{"identityType": "MANAGER_OF"}, {"identityType": "IDENTITY"}]},
     {"serialChain": [{"identityType": "IDENTITY", "identityId": NOWHERE}]},
     {"serialChain": [{"identityType": "MANAGER_OF"}] * 21},

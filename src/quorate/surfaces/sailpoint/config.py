@@ -1,7 +1,7 @@
 """Configuration by scope. What would have no effect here is refused. Source: SailPoint contract §4, ApprovalConfig."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, field
@@ -9,54 +9,27 @@ from starlette.responses import Response
 
 from quorate.domain.defaults import Defaults, Scope
 from quorate.domain.events import RequestKind
-from quorate.domain.workflows import ASKER, REQUESTER, TARGET, Kind, Leaf, OnTimeout, Wants
+from quorate.domain.workflows import ASKER, REQUESTER, TARGET, Kind, Leaf, Wants
 from quorate.surfaces.http.answering import answer
 from quorate.surfaces.http.problems import BadInput
 from quorate.surfaces.http.reading import body
+from quorate.surfaces.sailpoint import timing
 from quorate.surfaces.sailpoint.reading import as_id, is_admin
 from quorate.surfaces.sailpoint.services import Call
+from quorate.surfaces.sailpoint.timing import Escalation, Reminder, Somebody, Timeout, Zone
 from quorate.surfaces.sailpoint.vocabulary import ACCESS_TYPE, GENERIC_TYPE
 from quorate.surfaces.sailpoint.words import AdminOnly, Unseen
 
-_DAY_S: Final = 86_400
 _OF_TARGETS: Final = frozenset({"ACCOUNT", "ROLE", "ENTITLEMENT", "ACCESS_PROFILE", "DOMAIN_OBJECT"})
 _WANTS: Final = {"APPROVAL": Wants.APPROVAL, "REJECTION": Wants.REJECTION, "ALL": Wants.ALL, "OFF": Wants.NONE}
-_RESULTS: Final = {"EXPIRED": OnTimeout.EXPIRE, "APPROVED": OnTimeout.APPROVE}
 _TYPES: Final = {ACCESS_TYPE: RequestKind.ACCESS.value, GENERIC_TYPE: RequestKind.GENERIC.value}
 
 MOST_IN_CHAIN: Final = 20
-
-Days = Annotated[int, Meta(ge=1, le=90)]
-
-
-class Somebody(Struct, frozen=True, rename="camel", omit_defaults=True):
-    identity_type: str
-    identity_id: str | None = None
 
 
 class Fallback(Struct, frozen=True, omit_defaults=True):
     type: str
     identity_id: str | None = field(name="identityID", default=None)
-
-
-class Escalation(Struct, frozen=True, rename="camel", omit_defaults=True):
-    enabled: bool = False
-    days_until_first_escalation: Days | None = None
-    escalation_cron_schedule: str | None = None
-    escalation_chain: list[Somebody] | None = None
-
-
-class Timeout(Struct, frozen=True, rename="camel", omit_defaults=True):
-    enabled: bool = False
-    days_until_timeout: Days | None = None
-    timeout_result: Literal["EXPIRED", "APPROVED"] | None = None
-
-
-class Reminder(Struct, frozen=True, rename="camel", omit_defaults=True):
-    enabled: bool = False
-    days_until_first_reminder: int | None = None
-    reminder_cron_schedule: str | None = None
-    max_reminders: Annotated[int, Meta(ge=0, le=20)] | None = None
 
 
 class ApprovalConfig(Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -65,7 +38,7 @@ class ApprovalConfig(Struct, frozen=True, rename="camel", omit_defaults=True):
     reminder_config: Reminder | None = None
     escalation_config: Escalation | None = None
     timeout_config: Timeout | None = None
-    cron_timezone: dict[str, Any] | None = None
+    cron_timezone: Zone | None = None
     serial_chain: Annotated[list[Somebody], Meta(max_length=MOST_IN_CHAIN)] | None = None
     requires_comment: Literal["APPROVAL", "REJECTION", "ALL", "OFF"] | None = None
     fallback_approver: Fallback | None = None
@@ -137,42 +110,24 @@ def _subject(http: Call, scope: Scope, id: str) -> str | None:
 
 def _defaults(asked: ApprovalConfig) -> Defaults:
     """Say in our words what was asked. Raises `BadInput`: it would have no effect here, or none that is meant."""
-    _refuse(
-        asked.reminder_config is not None and asked.reminder_config.enabled, "reminderConfig", "there are no reminders"
-    )
-    _refuse(bool(asked.cron_timezone), "cronTimezone", "nothing runs by a schedule")
     _refuse(asked.auto_approve in ("DIRECT", "INDIRECT"), "autoApprove", "nobody decides their own; only OFF")
-    timeout_s, on_timeout, to = _late(asked.timeout_config or Timeout(), asked.escalation_config or Escalation())
+    zone, (timeout_s, on_timeout) = timing.zone(asked.cron_timezone), timing.deadline(asked.timeout_config)
+    escalation = asked.escalation_config or Escalation()
+    to = tuple(
+        _leaf("escalationConfig.escalationChain", one.identity_type, one.identity_id)
+        for one in (escalation.escalation_chain or () if escalation.enabled else ())
+    )
     fallback = asked.fallback_approver
     return Defaults(
         requires_comment=_WANTS[asked.requires_comment] if asked.requires_comment else None,
         timeout_s=timeout_s,
         on_timeout=on_timeout,
-        escalate_to=to,
         fallback=(_leaf("fallbackApprover", fallback.type, fallback.identity_id),) if fallback else (),
         chain=tuple(_leaf("serialChain", one.identity_type, one.identity_id) for one in asked.serial_chain or ()),
         waived=asked.circumvent_approval_process,
+        reminders=timing.reminders(asked.reminder_config, zone, timeout_s),
+        escalations=timing.escalations(escalation, to, zone, timeout_s),
     )
-
-
-def _late(timeout: Timeout, escalation: Escalation) -> tuple[int | None, OnTimeout | None, Leaf | None]:
-    """Say what happens to a step that is late: it has one deadline, which escalates or ends it."""
-    _refuse(timeout.enabled and escalation.enabled, "escalationConfig", "a step ends at its deadline or is escalated")
-    if timeout.enabled:
-        _refuse(timeout.days_until_timeout is None, "timeoutConfig.daysUntilTimeout", "is needed")
-        assert timeout.days_until_timeout is not None
-        return timeout.days_until_timeout * _DAY_S, _RESULTS[timeout.timeout_result or "EXPIRED"], None
-    if not escalation.enabled:
-        return None, None, None
-    chain, days = escalation.escalation_chain or [], escalation.days_until_first_escalation
-    _refuse(days is None, "escalationConfig.daysUntilFirstEscalation", "is needed")
-    _refuse(
-        bool(escalation.escalation_cron_schedule), "escalationConfig.escalationCronSchedule", "nothing is scheduled"
-    )
-    _refuse(len(chain) != 1, "escalationConfig.escalationChain", "must name one: a step is escalated once")
-    assert days is not None
-    to = _leaf("escalationConfig.escalationChain", chain[0].identity_type, chain[0].identity_id)
-    return days * _DAY_S, OnTimeout.ESCALATE, to
 
 
 def _leaf(name: str, kind: str, id: str | None) -> Leaf:

@@ -17,8 +17,8 @@ from quorate.domain import events as happened
 from quorate.domain.conditions import DEFAULT_PRIORITY
 from quorate.domain.events import Choice, Outcome, RequestKind
 from quorate.domain.requests import Request, StepState
-from quorate.domain.workflows import Kind, Leaf, Node, OnTimeout, Rule, Wants
-from quorate.surfaces.sailpoint import shapes
+from quorate.domain.workflows import Kind, Leaf, Node, Rule, Wants
+from quorate.surfaces.sailpoint import shapes, timing
 from quorate.surfaces.sailpoint.shapes import Decider, First, Identity, Person, Reference, Said
 from quorate.surfaces.sailpoint.vocabulary import (
     IDENTITY,
@@ -35,7 +35,6 @@ from quorate.surfaces.sailpoint.vocabulary import (
 )
 
 _WANTS: Final = {Wants.APPROVAL: "APPROVAL", Wants.REJECTION: "REJECTION", Wants.ALL: "ALL", Wants.NONE: "OFF"}
-_DAY_S: Final = 86_400
 
 
 class Parts(Struct, frozen=True):
@@ -106,7 +105,7 @@ class View:
             modified_date=moment(request.updated_at),
             due_date=_or_not(request.due_at or (state.due_at if state else None)),
             completed_date=_or_not(self._completed_at()),
-            escalation_step="1" if state and state.is_escalated else "0",
+            escalation_step=str(state.escalations + state.is_escalated) if state else "0",
             serial_step=state.index + 1 if state and is_serial else 0,
             is_escalated=state is not None and _awaits_escalated(request, state),
             name=[Said(self._title())],
@@ -311,13 +310,10 @@ def _ended_by_time(request: Request, status: Outcome) -> datetime | None:
 
 
 def _awaits_escalated(request: Request, state: StepState) -> bool:
-    """Say whether nobody has acted since the step was escalated, which renewed its deadline."""
-    if not state.is_escalated or not request.is_open:
+    """Say whether nobody has acted since the step was last escalated."""
+    if state.escalated_at is None or not request.is_open:
         return False
-    timeout_s = request.route.steps[state.index].timeout_s
-    if state.due_at is None or timeout_s is None:
-        return not state.decisions
-    return all((state.due_at - made.at).total_seconds() > timeout_s for made in state.decisions)
+    return all(made.at < state.escalated_at for made in state.decisions)
 
 
 def _criteria(request: Request, *, is_serial: bool) -> shapes.Criteria:
@@ -347,11 +343,7 @@ def _config(request: Request) -> dict[str, Any]:
         return {"circumventApprovalProcess": True} if request.filing.waived else {}
     step = request.step if request.walk else request.route.steps[0]
     shown: dict[str, Any] = {"requiresComment": _WANTS[step.requires_comment or Wants.NONE]}
-    if step.timeout_s is not None and step.when_late is not OnTimeout.ESCALATE:
-        result = "APPROVED" if step.when_late is OnTimeout.APPROVE else "EXPIRED"
-        days = max(1, -(-step.timeout_s // _DAY_S))
-        shown["timeoutConfig"] = {"enabled": True, "daysUntilTimeout": days, "timeoutResult": result}
-    return shown
+    return shown | timing.shown(step.timeout_s, step.when_late, step.reminders, step.escalations)
 
 
 def _id(text: str) -> UUID:
