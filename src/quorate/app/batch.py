@@ -65,7 +65,7 @@ async def run(
 
 
 async def lapse_due(db: Database, tenant: UUID, kind: str, clock: Clock, new_id: Ids, most: int) -> int:
-    """Do to requests what time (`request`), changed people (`recheck`), a changed `target` or a `reminder` brings about.
+    """Do what time (`request`), changed people (`recheck`), a changed `target` or a `reminder` bring requests.
 
     Says to how many.
 
