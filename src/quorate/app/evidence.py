@@ -4,6 +4,7 @@ A challenge is taken before anything is judged, and that is committed: one that 
 came with it was right or wrong. What was right becomes a proof, and the door checks that it is still current.
 """
 
+import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -35,6 +36,8 @@ from quorate.store.tx import Tx
 __all__ = ["NO_EVIDENCE", "Evidence", "U2f", "Verifier", "key_rules", "passkeys"]
 
 DECIDE: Final = "decide"
+SHOW: Final = "show"
+LIFE: Final = timedelta(minutes=5)
 
 
 class Evidence(Struct, frozen=True):
@@ -77,6 +80,21 @@ class Factors(Struct, frozen=True):
     rules: KeyRules | None
     keys: Sequence[Passkey]
     totp: Totp | None
+
+
+class ToSign(Struct, frozen=True, kw_only=True):
+    """What a security key is to sign, and which keys may: good once, for so long.
+
+    `key_ids` are the keys' own ids. `app_id` stands for `rp_id` where a key was registered for U2F.
+    """
+
+    challenge: bytes
+    rp_id: str
+    app_id: str
+    key_ids: tuple[bytes, ...]
+    demands_user: bool
+    takes_u2f: bool
+    timeout_s: int
 
 
 _NONE: Final = Factors(None, (), None)
@@ -132,24 +150,52 @@ class Verifier:
             return Proof(stamp)
         return Proof(stamp, shown.credential, shown.count, signed)
 
-    async def demand_code(self, actor: Actor, code: str) -> None:
-        """Have somebody show a code of their app, for no decision: it is used up. Raises: TooOften; LockedOut;
-        EvidenceWrong."""
-        self._attempts.take("evidence", str(actor.principal), actor.how.address)
-        at, evidence = self._clock(), Evidence(totp=code)
+    async def ask_key(self, actor: Actor) -> ToSign:
+        """Ask for a signature of somebody's key, for no decision; it voids the one before.
+
+        Raises: TooOften; CannotChallenge.
+        """
+        self._attempts.take("challenge", str(actor.principal), actor.how.address)
+        at, signed = self._clock(), Signed(secrets.token_bytes(32), sha256(actor.principal.bytes).digest())
         async with self._db.tx({actor.tenant}) as tx:
+            factors = await factors_of(tx, self._seal, actor.tenant, actor.principal)
+            if factors.rules is None:
+                raise no.CannotChallenge("unset" if factors.keys else "no_key")
+            asked = Challenge(
+                principal=actor.principal,
+                purpose=SHOW,
+                subject=actor.principal,
+                random=signed.random,
+                snapshot=signed.snapshot,
+                expires_at=at + LIFE,
+            )
+            await challenges.put(tx, actor.tenant, asked, at)
+        return to_sign(signed, factors.rules, factors.keys, LIFE)
+
+    async def demand_factor(self, actor: Actor, evidence: Evidence) -> None:
+        """Have somebody show a code of their app, or what their key was asked to sign, for no decision.
+
+        Either is used up. Raises: TooOften; LockedOut; EvidenceWrong.
+        """
+        self._attempts.take("evidence", str(actor.principal), actor.how.address)
+        at, asked = self._clock(), None
+        async with self._db.tx({actor.tenant}) as tx:
+            if evidence.webauthn is not None:
+                asked = await challenges.take(tx, actor.tenant, actor.principal, SHOW, actor.principal, at)
             locked = await lockout.remaining(tx, actor.tenant, "evidence", actor.principal, at)
-            if locked is not None:
-                raise locked
+        if locked is not None:
+            raise locked
+        signed = Signed(asked.random, asked.snapshot) if asked is not None else None
+        async with self._db.tx({actor.tenant}) as tx:
             factors = await factors_of(tx, self._seal, actor.tenant, actor.principal)
             try:
-                shown = check_factor(evidence, factors, None, at)
+                shown = check_factor(evidence, factors, signed, at)
                 right = await stored_factors.advance(tx, actor.tenant, shown.credential, shown.count, at)
             except Wrong:
                 right = False
         await self._count(actor, right=right)
         if not right:
-            raise no.EvidenceWrong(password=False, factor="totp")
+            raise no.EvidenceWrong(password=False, factor=evidence.factors[0])
 
     async def demand_password(self, actor: Actor, password: str | None) -> None:
         """Let only the person themselves go on, where they have a password: not whoever found their session.
@@ -230,21 +276,6 @@ def _signed(asked: Challenge | None, evidence: Evidence, step: int) -> Signed | 
     if asked is None or (asked.step, asked.protocol) != (step, protocol):
         return None
     return Signed(asked.random, asked.snapshot)
-
-
-class ToSign(Struct, frozen=True, kw_only=True):
-    """What a security key is to sign, and which keys may: good once, for so long.
-
-    `key_ids` are the keys' own ids. `app_id` stands for `rp_id` where a key was registered for U2F.
-    """
-
-    challenge: bytes
-    rp_id: str
-    app_id: str
-    key_ids: tuple[bytes, ...]
-    demands_user: bool
-    takes_u2f: bool
-    timeout_s: int
 
 
 def to_sign(asked: Signed, rules: KeyRules, keys: Iterable[Passkey], life: timedelta) -> ToSign:

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from quorate.app.actor import Actor
 from quorate.app.directory import Change, Desk
-from quorate.app.evidence import Verifier, challenge_of, key_rules, passkeys, totp_purpose
+from quorate.app.evidence import Evidence, ToSign, Verifier, challenge_of, key_rules, passkeys, totp_purpose
 from quorate.app.keyring import TooManyKeys
 from quorate.app.operations.own import attempt
 from quorate.app.people import user_there
@@ -91,7 +91,15 @@ class Factors(Struct, frozen=True):
 
     async def show_code(self, actor: Actor, code: str) -> None:
         """Show a code of one's app for no decision. Raises: TooOften; LockedOut; EvidenceWrong."""
-        await self.verifier.demand_code(actor, code)
+        await self.verifier.demand_factor(actor, Evidence(totp=code))
+
+    async def ask_key(self, actor: Actor) -> ToSign:
+        """Ask for a signature of one's key, for no decision. Raises: TooOften; CannotChallenge: there is no key."""
+        return await self.verifier.ask_key(actor)
+
+    async def show_key(self, actor: Actor, assertion: Mapping[str, Any]) -> None:
+        """Show what one's key was asked to sign. Raises: TooOften; LockedOut; EvidenceWrong."""
+        await self.verifier.demand_factor(actor, Evidence(webauthn=assertion))
 
     async def mine(self, actor: Actor) -> Mine:
         """Read what the caller has registered."""

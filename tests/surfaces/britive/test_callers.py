@@ -1,13 +1,19 @@
 """Who calls, what lives where, and what is answered to a wrong call. Source: Britive contract §1, §2, §5."""
 
 import base64
+import json
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from quorate.app.verify.jwk import base64url
 from quorate.app.verify.totp import code, period_of
+from quorate.store.database import Database
 from tests.app.directory import PASSWORD
+from tests.authenticator import RP_ID, b64
 from tests.surfaces.britive.story import V1, Brit, asking, error
+from tests.surfaces.native.step_up import a_passkey, takes_keys
 from tests.surfaces.native.story import error as native_error
 
 
@@ -211,11 +217,89 @@ async def test_a_one_time_code_is_checked_once_and_stands_for_no_evidence(brit: 
     assert await shown("ana", right) == "FAILED"  # It has been used.
     assert await shown("rhea", right) == "FAILED"  # She has no app.
     assert await shown("olu", right) == "FAILED"
-    for factor in ("WEB_AUTHN", "SMS"):
+    for factor in ("SMS", "totp"):
         answer = await brit.call("ana", "POST", f"/step-up/authenticate/{factor}", {"otp": right})
         assert error(answer) == (400, "E1003")
-    for body in ({}, {"otp": 7}, {"otp": "x" * 65}):
+    for body in ({}, {"otp": None}, {"otp": 7}, {"otp": "x" * 65}):
         assert error(await brit.call("ana", "POST", path, body)) == (400, "E1003")
     for _ in range(4):
         assert await shown("ana", wrong) == "FAILED"
     assert error(await brit.call("ana", "POST", path, {"otp": wrong})) == (401, "AU-0021")
+
+
+async def test_a_security_key_signs_what_it_was_asked_to_once(brit: Brit, owner: Database) -> None:
+    await takes_keys(brit.story, owner)
+    key, other = await a_passkey(brit.story, "ana"), await a_passkey(brit.story, "ben")
+    path = "/step-up/authenticate/WEB_AUTHN"
+
+    async def challenge(body: Any) -> bytes:
+        answer = await brit.call("ana", "POST", path, body)
+        assert answer.status_code == 200, answer.text
+        said = answer.json()
+        assert said["result"] == "CHALLENGE"
+        options = said["additionalDetails"]
+        assert {name: options[name] for name in options if name != "challenge"} == {
+            "timeout": 300_000,
+            "rpId": RP_ID,
+            "allowCredentials": [{"id": b64(key.id), "type": "public-key"}],
+            "userVerification": "preferred",
+        }
+        return base64url(options["challenge"])
+
+    async def shown(assertion: Any, who: str = "ana") -> Any:
+        answer = await brit.call(who, "POST", path, {"otp": json.dumps(assertion)})
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    signed = key.sign(await challenge({}))
+    assert await shown(signed) == {"result": "SUCCEEDED"}
+    assert await shown(signed) == {"result": "FAILED"}  # It has been taken.
+    first, second = await challenge({"otp": ""}), await challenge(b"")
+    assert first != second
+    assert await shown(key.sign(first)) == {"result": "FAILED"}  # The second voided it, and is gone by this try.
+    assert await shown(key.sign(second)) == {"result": "FAILED"}
+    assert await shown(other.sign(await challenge({}))) == {"result": "FAILED"}
+    late = key.sign(await challenge({}))
+    brit.clock.passes(minutes=5)
+    assert await shown(late) == {"result": "FAILED"}
+    assert await shown(key.sign(await challenge({})), "olu") == {"result": "FAILED"}
+    for who in ("rhea", "bot", "olu"):  # They have no key.
+        assert (await brit.call(who, "POST", path)).json() == {"result": "FAILED"}
+
+
+async def test_a_key_that_is_locked_out_or_shows_what_is_no_assertion_is_told_so(brit: Brit, owner: Database) -> None:
+    await takes_keys(brit.story, owner)
+    key, path = await a_passkey(brit.story, "ana"), "/step-up/authenticate/WEB_AUTHN"
+    asked = (await brit.call("ana", "POST", path)).json()["additionalDetails"]
+    for otp in ("123456", "[]", "{", "x" * 20_001, 7, "[" * 100, '{"a": "\\u0000"}'):
+        assert error(await brit.call("ana", "POST", path, {"otp": otp})) == (400, "E1003"), otp
+    right = json.dumps(key.sign(base64url(asked["challenge"])))
+    assert (await brit.call("ana", "POST", path, {"otp": right})).json() == {"result": "SUCCEEDED"}
+
+    for wrong in ("{}", '{"id": 7}', '{"id": "x", "response": []}', right, right):
+        assert (await brit.call("ana", "POST", path, {"otp": wrong})).json() == {"result": "FAILED"}
+
+    right = json.dumps(
+        key.sign(base64url((await brit.call("ana", "POST", path)).json()["additionalDetails"]["challenge"]))
+    )
+    assert error(await brit.call("ana", "POST", path, {"otp": right})) == (401, "AU-0021")
+
+
+async def test_a_key_that_was_shown_here_stands_for_no_decision(brit: Brit, owner: Database) -> None:
+    await takes_keys(brit.story, owner)
+    key, path = await a_passkey(brit.story, "ana"), "/step-up/authenticate/WEB_AUTHN"
+    quorum = {"n": 1, "requireSecondFactor": True, "members": [{"user": "@ana"}]}
+    workflow = await brit.story.workflow({"order": 1, "name": "Proof", "quorum": quorum})
+    sealed = await brit.thing("profile", "Sealed", "sealed", workflow=workflow)
+    await brit.thing("environment", "Production", "prod", sealed)
+    made = await brit.ask(thing="sealed/prod")
+    asked = (await brit.call("ana", "POST", path)).json()["additionalDetails"]
+    signed = key.sign(base64url(asked["challenge"]))
+    task = await brit.story.task("ana", made["requestId"])
+
+    told = {"decision": "approve", "evidence": {"webauthn": signed}}
+    answer = await brit.story.call("ana", "POST", f"/approvals/{task}/decide", told)
+    assert answer.status_code == 403, answer.text
+    assert (await brit.call("ana", "POST", path, {"otp": json.dumps(signed)})).json() == {"result": "SUCCEEDED"}
+
+    assert error(await brit.decide("ana", made["requestId"])) == (403, "PE-0028")

@@ -1,18 +1,20 @@
 """Who calls, and what the SDK asks before anything else. Source: Britive contract §1, §2; [sdk] `my_access.whoami`."""
 
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 from starlette.responses import Response
 
 from quorate.domain import refusals as no
-from quorate.surfaces.britive.reading import OneTimeCode
+from quorate.surfaces.britive.reading import StepUp
 from quorate.surfaces.britive.services import Call
 from quorate.surfaces.http.answering import answer
 from quorate.surfaces.http.problems import BadInput
-from quorate.surfaces.http.reading import body
+from quorate.surfaces.http.reading import body, decoded
+from quorate.surfaces.http.signing import AssertionOptions, options
 
 FEATURES: Final = ("approvals", "stepUpAuthentication")
+LONGEST_CODE: Final = 64
 
 
 class Well(Struct, frozen=True):
@@ -40,7 +42,10 @@ class Validated(Struct, frozen=True, rename="camel"):
 
 
 class SteppedUp(Struct, frozen=True, rename="camel"):
-    result: Literal["SUCCEEDED", "FAILED"]
+    """How it went. With CHALLENGE, `additionalDetails` says what a security key is to sign."""
+
+    result: Literal["SUCCEEDED", "CHALLENGE", "FAILED"]
+    additional_details: AssertionOptions | UnsetType = UNSET
 
 
 async def health(http: Call) -> Response:
@@ -60,13 +65,33 @@ async def validate(http: Call) -> Response:
 
 
 async def step_up(http: Call) -> Response:
-    """Check a one-time code. It is used up, and stands for nothing else: a decision has no place for evidence."""
-    if http.path["factor"] != "TOTP":
-        raise BadInput.at("factor", "must be TOTP: security keys are shown natively and on the pages")
-    asked = await body(http, OneTimeCode)
+    """Check a second factor. It is used up, and stands for nothing else: a decision has no place for evidence."""
+    asked = await body(http, StepUp, optional=True)
 
     try:
-        await http.services.factors.show_code(http.actor, asked.otp)
-    except no.EvidenceWrong:
+        match http.path["factor"]:
+            case "TOTP":
+                await http.services.factors.show_code(http.actor, _code(asked.otp))
+            case "WEB_AUTHN" if asked.otp:
+                await http.services.factors.show_key(http.actor, _assertion(asked.otp))
+            case "WEB_AUTHN":
+                to_sign = await http.services.factors.ask_key(http.actor)
+                return answer(SteppedUp("CHALLENGE", options(to_sign)))
+            case _:
+                raise BadInput.at("factor", "must be TOTP or WEB_AUTHN")
+    except (no.EvidenceWrong, no.CannotChallenge):
         return answer(SteppedUp("FAILED"))
     return answer(SteppedUp("SUCCEEDED"))
+
+
+def _code(otp: str | None) -> str:
+    if otp is None or len(otp) > LONGEST_CODE:
+        raise BadInput.at("otp", f"must be a code of at most {LONGEST_CODE} characters")
+    return otp
+
+
+def _assertion(otp: str) -> dict[str, Any]:
+    try:
+        return decoded(otp.encode(), dict[str, Any])
+    except BadInput:
+        raise BadInput.at("otp", "must be the JSON text of what navigator.credentials.get() gave") from None

@@ -11,7 +11,7 @@ _EXAMPLES: Final[Mapping[str, Any]] = {
         "killSession": True,
     },
     "Asking": {"justification": "The quarter ends", "ticketId": "OPS-7", "ticketType": "jira"},
-    "OneTimeCode": {"otp": "123456"},
+    "StepUp": {"otp": "123456"},
 }
 
 

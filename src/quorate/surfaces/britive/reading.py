@@ -72,8 +72,10 @@ class Asking(Struct, frozen=True, rename="camel"):
     ticket_type: Annotated[str, Meta(max_length=255)] | None = None
 
 
-class OneTimeCode(Struct, frozen=True):
-    otp: Annotated[str, Meta(max_length=64)]
+class StepUp(Struct, frozen=True):
+    """What is shown: a code; of a security key, the JSON text of what it signed, or nothing to be asked to sign."""
+
+    otp: Annotated[str, Meta(max_length=20_000)] | None = None
 
 
 async def sign_in(http: Call) -> Actor:

@@ -16,8 +16,8 @@ from quorate.surfaces.http.answering import answer, moment
 from quorate.surfaces.http.problems import BadInput
 from quorate.surfaces.http.reading import body
 from quorate.surfaces.http.signin import named_tenant
+from quorate.surfaces.http.signing import AssertionOptions, options
 from quorate.surfaces.native.calls import given, said
-from quorate.surfaces.native.challenges import AssertionOptions, options
 from quorate.surfaces.native.services import Call
 from quorate.surfaces.native.shapes import Login, Refresh
 from quorate.surfaces.native.shown import Id, Moment

@@ -15,9 +15,9 @@ from quorate.app.verify.registrations import ALGORITHMS
 from quorate.surfaces.http.answering import moment, moment_or_none
 from quorate.surfaces.http.problems import BadInput
 from quorate.surfaces.http.reading import body
+from quorate.surfaces.http.signing import KeyNamed
 from quorate.surfaces.native.accounts import tokens_shown
 from quorate.surfaces.native.calls import given, said
-from quorate.surfaces.native.challenges import KeyNamed
 from quorate.surfaces.native.services import Call
 from quorate.surfaces.native.shapes import Name, as_id
 from quorate.surfaces.native.shown import Id, Moment

@@ -6,6 +6,7 @@ Source: native contract b.8.
 from typing import Any, Final
 
 from quorate.domain.permissions import DIRECTORY_WRITE, WORKFLOW_WRITE
+from quorate.surfaces.http.signing import AssertionOptions
 from quorate.surfaces.http.surface import Who
 from quorate.surfaces.native import accounts, challenges, factors
 from quorate.surfaces.native.routes import Table, route
@@ -22,7 +23,7 @@ STEP_UP: Final[Table] = (
         "/approvals/{id}/challenge",
         challenges.to_decide,
         "Ask what a security key is to sign before one approves",
-        answer=Ok[challenges.AssertionOptions],
+        answer=Ok[AssertionOptions],
         errors=(404, 409, 429),
     ),
     route(
@@ -31,7 +32,7 @@ STEP_UP: Final[Table] = (
         challenges.to_override,
         "Ask the same before one approves as an administrator",
         who=WORKFLOW_WRITE,
-        answer=Ok[challenges.AssertionOptions],
+        answer=Ok[AssertionOptions],
         errors=(404, 409, 429),
     ),
     route(
