@@ -22,7 +22,7 @@ from quorate.surfaces.http.origin import Origin
 from tests.app.directory import CHEAP, PASSWORD, SEALER, Clock
 
 PEOPLE: Final = ("rhea", "ana", "ben", "cyd", "ada", "rita", "olu")
-SETTINGS: Final = Settings(signin_per_login=0, signin_per_address=0)
+SETTINGS: Final = Settings(signin_per_login=0, signin_per_address=0, allow_private_targets=True)
 REQUESTS: Final = "/sys/v1/approval_requests"
 SIGN: Final = {"operation": "crypto/v1/sign", "body": {"hash": "c2hhMjU2"}, "description": "The release of May"}
 

@@ -93,6 +93,14 @@ async def test_an_operation_nobody_knows_is_a_404_and_makes_nothing(story: Story
     assert await story.listed("rhea") == []
 
 
+async def test_what_needs_no_approval_is_a_400_and_makes_nothing(story: Story) -> None:
+    """It is one of our own operations, and nothing says that it needs approval."""
+    own = {"operation": f"/api/v1/workflows/{uuid4()}", "method": "DELETE"}
+
+    assert said(await story.call("ada", "POST", REQUESTS, own)) == (400, "This operation needs no approval")
+    assert await story.listed("ada") == []
+
+
 BAD_REQUESTS: tuple[Any, ...] = (
     b"{",
     b"[]",

@@ -65,6 +65,23 @@ async def test_a_filter_that_does_not_fit_is_a_400(story: Story) -> None:
         assert (answer.status_code, answer.headers["content-type"]) == (400, "text/plain"), query
 
 
+async def test_a_filter_finds_what_is_older_than_the_longest_list(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(requests, "MOST", 2)
+    await story.apply(operations=[story.operation("crypto/v1/own", "Custodians", {"status": 200}, resource=None)])
+    first = (await story.ask())["request_id"]
+    story.clock.passes(seconds=1)
+    denied = [(await story.ask(operation="crypto/v1/own"))["request_id"] for _ in range(3)]
+    for id in denied:
+        await story.deny("ana", id)
+
+    for who in ("rita", "rhea", "ana"):
+        assert len(await story.listed(who)) == 2
+        assert await story.listed(who, "?status=PENDING") == [first]
+        assert await story.listed(who, f"?subject={story.vault}") == [first]
+
+
 async def test_a_list_longer_than_a_page_of_ours_is_whole(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(requests, "_PAGE", 2)
     ids = {(await story.ask())["request_id"] for _ in range(5)}

@@ -1,10 +1,15 @@
 """The life of an approval request. Source: Fortanix contract §2, §4, §7."""
 
+import asyncio
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
+from quorate.surfaces.fortanix import requests
 from tests.app.directory import change
+from tests.receiver import Got, answer, receiving
 from tests.surfaces.fortanix.story import REQUESTS, SIGN, Story
 
 KEYS = {
@@ -95,6 +100,38 @@ async def test_an_operation_that_failed_shows_so_and_its_result_is_a_message(sto
 
     assert (await story.read("ana", id))["status"] == "FAILED"
     assert result.json() == {"status": 422, "body": "the key is disabled"}
+
+
+async def test_an_approval_does_not_wait_for_ever_for_what_it_lets_happen(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(requests, "PATIENCE_S", 0.01)
+    goes_on = asyncio.Event()
+
+    async def slowly(_: Got) -> bytes:
+        await goes_on.wait()
+        return answer(200, b'{"rotated": true}')
+
+    async with receiving() as receiver:
+        receiver.answer = slowly
+        rule = {"method": "POST", "path": "keys/rotate", "workflow": "Custodians", "execute": {"url": receiver.url()}}
+        await story.apply(operations=[rule])
+        id = (await story.ask(operation="/keys/rotate"))["request_id"]
+        await story.approve("ana", id)
+
+        approved = await story.approve("ben", id)
+        early = await story.call("rhea", "POST", f"{REQUESTS}/{id}/result")
+        goes_on.set()
+        async with asyncio.timeout(10):
+            result = early
+            while result.status_code == 409:
+                result = await story.call("rhea", "POST", f"{REQUESTS}/{id}/result")
+                await asyncio.sleep(0.01)
+
+    assert (approved.status_code, approved.json()["status"]) == (200, "APPROVED")
+    assert approved.json()["operation"] == "/keys/rotate", "the path as it was given"
+    assert (early.status_code, early.text) == (409, "There is no result to fetch")
+    assert result.json() == {"status": 200, "body": {"rotated": True}}
 
 
 async def test_approval_resets_the_expiry_to_a_full_period(story: Story) -> None:

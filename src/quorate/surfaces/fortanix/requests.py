@@ -3,7 +3,7 @@
 Source: Fortanix contract §2, §4, §5, §7.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Final, TypeAlias
 
@@ -17,13 +17,13 @@ from quorate.app.operations.use import AskOperation, Execution
 from quorate.app.orders import Done
 from quorate.app.panel import Keeping
 from quorate.app.requests import OpenStep
-from quorate.domain.conditions import Compare, Field, Not, Of, Party, Says, Some
+from quorate.domain.conditions import Compare, Condition, Every, Field, Not, Of, Party, Says, Some
 from quorate.domain.events import Choice, Outcome, RequestKind
 from quorate.domain.permissions import AUDIT_READ
 from quorate.domain.refusals import NoResult, NoSuchRequest, NotPermitted, NotTheRequester, Refusal
 from quorate.domain.requests import Request
 from quorate.surfaces.fortanix import shown
-from quorate.surfaces.fortanix.reading import Approval, Denial, Filter, NewRequest, as_id
+from quorate.surfaces.fortanix.reading import Approval, Denial, Filter, NewRequest, Status, as_id
 from quorate.surfaces.fortanix.shown import ApprovalRequest, Result
 from quorate.surfaces.http.answering import answer
 from quorate.surfaces.http.call import Http
@@ -31,9 +31,15 @@ from quorate.surfaces.http.reading import body, query
 
 Call: TypeAlias = Http[UseCases]
 EVERY_KIND: Final = frozenset(RequestKind)
-MOST: Final = 10_000  # of a list that has no pages; the newest
+MOST: Final = 10_000  # of a list that has no pages; the newest that may match
 _PAGE: Final = 500
 _KEPT: Final = frozenset(Outcome) - {Outcome.CANCELLED}
+_SHOWN_AS: Final[Mapping[Status, frozenset[Outcome]]] = {
+    "PENDING": frozenset({Outcome.PENDING, Outcome.EXPIRED}),
+    "APPROVED": frozenset({Outcome.APPROVED}),
+    "DENIED": frozenset({Outcome.REJECTED}),
+    "FAILED": frozenset({Outcome.APPROVED}),
+}
 PATIENCE_S: Final = 10.0  # how long an approval waits for what it lets happen (§7, row 2)
 
 
@@ -133,18 +139,28 @@ async def find(http: Call) -> Request:
 
 
 def _first_page(actor: Actor, wanted: Filter, keeping: Keeping, at: datetime) -> Wanted:
-    """Say what to read: what the caller has to do with; of an auditor, everything. What is over is left out early."""
+    """Say what to read: what the caller has to do with; of an auditor, everything. What cannot be shown, or cannot
+    match, is left out early."""
     of: tuple[Of, ...] = ()
     if not actor.may(AUDIT_READ):
         of = (Of(Party.INVOLVED),)
     elif wanted.requester is not None:
         of = (Of(Party.REQUESTER, wanted.requester),)
-    where = None
+    where: list[Condition] = []
     if not keeping.retains:
         lately = Says(Field.CLOSED_AT, Compare.AT_LEAST, (at - keeping.period,))
-        where = Some((lately, Not(Says(Field.CLOSED_AT, Compare.PRESENT))))
-    statuses = _KEPT if keeping.retains else _KEPT - {Outcome.EXPIRED}
-    return Wanted(of=of, statuses=statuses, where=where, discarded=False, limit=_PAGE, permission=AUDIT_READ)
+        where.append(Some((lately, Not(Says(Field.CLOSED_AT, Compare.PRESENT)))))
+    if wanted.subject is not None:
+        where.append(Says(Field.TARGET_ID, Compare.EQUAL, (str(wanted.subject),)))
+    statuses = _SHOWN_AS[wanted.status] if wanted.status else _KEPT
+    return Wanted(
+        of=of,
+        statuses=statuses if keeping.retains else statuses - {Outcome.EXPIRED},
+        where=Every(tuple(where)),
+        discarded=False,
+        limit=_PAGE,
+        permission=AUDIT_READ,
+    )
 
 
 def _matches(one: ApprovalRequest, wanted: Filter) -> bool:
