@@ -27,7 +27,7 @@ from quorate.domain.events import (
 from quorate.domain.history import apply, apply_all, begin, replay
 from quorate.domain.people import LAST_RESORT, Crowd, People, Person
 from quorate.domain.requests import Request
-from quorate.domain.workflows import Joined, Kind, Leaf
+from quorate.domain.workflows import Joined, Kind, Leaf, OwnSay
 from tests.cast import REQUEST, TENANT, on_the_hour
 from tests.domain import oracle
 
@@ -151,11 +151,30 @@ def _check_decisions(request: Request, history: Sequence[Event], here: Directory
             assert event.is_own is theirs
             stops_only = event.choice is Choice.REJECT and isinstance(event, Decided)
             assert not theirs or here.self_approval or stops_only, "nobody decides their own request"
+        if isinstance(event, Decided) and event.auto:
+            _check_own_approval(request, event, here)
         if isinstance(event, Decided) and event.human in own:
             assert all(leaf.joined is not Joined.FALLBACK for leaf in event.leaves)
     for state in request.walk:
         spent = [id for made in state.decisions for id in {made.human, made.on_behalf_of} - {None}]
         assert len(spent) == len(set(spent)), "one decision per human being and step"
+
+
+def _check_own_approval(request: Request, event: Decided, here: Directory) -> None:
+    """Only who asks for another has approved by asking, when the step opened, where nothing more is at stake."""
+    step, filing = request.route.steps[event.step], request.filing
+    opened = request.opened(event.step)
+    assert opened is not None
+    assert (event.by, event.choice, event.at) == (filing.requester, Choice.APPROVE, opened.opened_at)
+    assert filing.beneficiary is not None
+    assert event.human != oracle.human(filing.beneficiary, here.persons)
+    assert event.is_own
+    assert step.own_say is not None
+    assert not step.demand
+    assert not step.wants_note(approving=True)
+    assert not filing.target_has_permissions
+    named = [leaf for leaf in event.leaves if leaf.kind in (Kind.USER, Kind.SERVICE, Kind.MANAGER)]
+    assert named or step.own_say is OwnSay.INDIRECT
 
 
 def _check_time(request: Request, here: Directory, at: datetime) -> None:

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from quorate.domain.defaults import Defaults, Scope, Settled, is_waived, laid_over
 from quorate.domain.evidence import NONE, Demand
-from quorate.domain.workflows import Count, Kind, Leaf, Node, OnTimeout, Rejection, Route, Rule, Step, Wants
+from quorate.domain.workflows import Count, Kind, Leaf, Node, OnTimeout, OwnSay, Rejection, Route, Rule, Step, Wants
 from tests.cast import ANA, BEN, CYD, group, n_of, service, step, user
 
 PASSWORD = Demand(password=True)
@@ -142,7 +142,23 @@ def test_nobody_need_approve_what_is_waived_unless_it_carries_permissions_or_dem
     assert is_waived(route, over, *OURS, has_permissions=has_permissions) is waived
 
 
+@pytest.mark.parametrize(
+    ("said", "after"),
+    [
+        ([None], None),
+        ([OwnSay.NEVER], None),
+        ([OwnSay.DIRECT], OwnSay.DIRECT),
+        ([OwnSay.DIRECT, None, OwnSay.INDIRECT], OwnSay.INDIRECT),
+        ([OwnSay.INDIRECT, OwnSay.NEVER], None),
+    ],
+)
+def test_whether_asking_approves_is_settled_for_each_step(said: list[OwnSay | None], after: OwnSay | None) -> None:
+    over = settled(*zip(Scope, [Defaults(own_say=one) for one in said], strict=False))
+    route = Route((step(user(ANA)), step(user(BEN), 2)))
+    assert {one.own_say for one in laid_over(route, over, *OURS, has_permissions=False).steps} == {after}
+
+
 def test_what_is_settled_is_kept_as_it_is() -> None:
-    over = Defaults(chain=CHAIN, waived=False, fallback=(user(ANA),))
+    over = Defaults(chain=CHAIN, waived=False, own_say=OwnSay.NEVER, fallback=(user(ANA),))
     assert json.decode(json.encode(over), type=Defaults) == over
-    assert json.encode(replace(over, chain=(), waived=None, fallback=())) == b"{}"
+    assert json.encode(replace(over, chain=(), waived=None, own_say=None, fallback=())) == b"{}"

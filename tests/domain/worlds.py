@@ -20,6 +20,7 @@ from quorate.domain.workflows import (
     Leaf,
     Node,
     OnTimeout,
+    OwnSay,
     Rejection,
     Reminders,
     Route,
@@ -173,6 +174,23 @@ def own_hands() -> SmallWorld:
 def own_hands_allowed() -> SmallWorld:
     """The same, where the tenant allows deciding what is one's own: then it is marked."""
     return replace(own_hands(), name="own hands allowed", self_approval=True, changes=(suspending(ADA),))
+
+
+def asking_approves() -> SmallWorld:
+    """Mona asks for Rhea, whose manager she is: where she is an approver, asking may have approved."""
+    named = step(n_of(2, MANAGER, group()), 1, None, own_say=OwnSay.DIRECT)
+    through = step(group(), 2, None, own_say=OwnSay.INDIRECT)
+    not_named = step(group(), 3, None, own_say=OwnSay.DIRECT)
+    wordy = step(user(MONA), 4, None, own_say=OwnSay.DIRECT, requires_comment=Wants.APPROVAL)
+    return SmallWorld(
+        "asking approves",
+        Route((named, through, not_named, wordy, step(group("nobody"), 5, None, own_say=OwnSay.INDIRECT))),
+        replace(ASKED, filed_by=MONA, requester=MONA),
+        people_with(mona={"groups": frozenset({SECURITY})}),
+        (*decisions(ANA, MONA), *approvals(RHEA, ADA), *overrides(ADA), RECHECK, CANCEL, *STRANGER),
+        (suspending(MONA), changing(MONA, groups=frozenset())),
+        self_approval=True,
+    )
 
 
 def changing_hands() -> SmallWorld:
@@ -391,6 +409,7 @@ WORLDS = (
     two_steps,
     own_hands,
     own_hands_allowed,
+    asking_approves,
     changing_hands,
     people_leave,
     time_runs,

@@ -358,6 +358,8 @@ def _of_decision(event: happened.Decided | happened.Overridden) -> Iterator[tupl
     yield "decision", event.choice.value
     yield "note", event.note
     yield "bypass", is_bypass
+    if isinstance(event, happened.Decided) and event.auto:
+        yield "auto", True
     yield "selfApproval", event.is_own and event.choice is Choice.APPROVE
     yield "onBehalfOf", None if isinstance(event, happened.Overridden) else _text(event.on_behalf_of)
     yield "showedPassword", event.showed_password

@@ -6,6 +6,7 @@ from uuid import UUID, uuid5
 
 from msgspec.structs import replace
 
+from quorate.app import tenants
 from quorate.app.actor import Actor
 from quorate.app.asking import AskAccess, Asking, Start
 from quorate.app.directory import Change, Desk
@@ -16,7 +17,7 @@ from quorate.domain import refusals as no
 from quorate.domain.defaults import Defaults, Scope, is_waived, laid_over, type_of
 from quorate.domain.events import RequestKind
 from quorate.domain.permissions import WORKFLOW_WRITE
-from quorate.domain.workflows import Kind, Leaf
+from quorate.domain.workflows import Kind, Leaf, OwnSay
 from quorate.store import defaults as store
 from quorate.store import people, search
 
@@ -35,10 +36,13 @@ class ApprovalDefaults:
     async def put(self, actor: Actor, scope: Scope, subject: str, defaults: Defaults, said: Mapping[str, Any]) -> None:
         """Settle it. `said` is how the caller put it, kept to be shown again.
 
-        Raises: NotPermitted; ApprovalRequired: as changing a workflow; BadReference: somebody named is not there.
+        Raises: NotPermitted; ApprovalRequired: as changing a workflow; BadReference: somebody named is not there, or
+            asking shall approve where nobody may decide what is their own.
         """
         async with self._desk.change(actor, _attempt(actor, scope, subject)) as change:
             change.demand(WORKFLOW_WRITE)
+            if defaults.own_say in (OwnSay.DIRECT, OwnSay.INDIRECT):
+                await _must_allow_own(change)
             to = (defaults.escalate_to,) if defaults.escalate_to else ()
             later = defaults.escalations.leaves if defaults.escalations else ()
             for leaf in (*defaults.fallback, *to, *defaults.chain, *later):
@@ -90,6 +94,12 @@ def _laid_over(planned: Planned, asking: AskAccess | Start, rules: Rules) -> Pla
     route = laid_over(planned.route, rules.defaults, *of, has_permissions=has_permissions)
     waived = is_waived(route, rules.defaults, *of, has_permissions=has_permissions)
     return replace(planned, route=route, is_waived=waived)
+
+
+async def _must_allow_own(change: Change) -> None:
+    """Raises: BadReference."""
+    if not (await tenants.rules(change.tx))[change.tenant].self_approval:
+        raise no.BadReference("selfApproval", "the tenant does not let people decide what is their own")
 
 
 async def _must_be_there(change: Change, leaf: Leaf) -> None:

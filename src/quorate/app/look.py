@@ -45,7 +45,8 @@ async def look(
         if isinstance(order.what, AskAccess) and order.what.breaks_glass:
             wanted.leaves(order.tenant, LAST_RESORT)
         if planned is not None and planned.route is not None:
-            wanted.leaves(order.tenant, routing.leaves_to_open(planned.route, rules[order.tenant].fallback, 0))
+            for index in routing.with_those_at_once(planned.route, range(1)):
+                wanted.leaves(order.tenant, routing.leaves_to_open(planned.route, rules[order.tenant].fallback, index))
         elif key is not None and key in held and not isinstance(order.what, Asking):
             together.setdefault(key, []).append(order.what)
     for key, commands in together.items():

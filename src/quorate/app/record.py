@@ -7,7 +7,7 @@ from uuid import UUID
 from msgspec import Struct
 from msgspec.structs import replace
 
-from quorate.domain.events import Closed, Event, Outcome
+from quorate.domain.events import Closed, Decided, Event, Outcome
 from quorate.domain.grants import Granted, GrantFailed, granted_by
 from quorate.domain.messages import Owed, Subscription, execution_fact, grant_fact, owed, owed_of_facts
 from quorate.domain.operations import Reply
@@ -85,7 +85,7 @@ def owe(
         kind = "webhook"
         return Message(tenant, new_id(), kind, request, is_new, one.name, one.body, at, one.webhook, grant, grant_made)
 
-    events = [(event, caused.actor) for caused in change.caused for event in caused.events]
+    events = [(event, _author(event, caused).actor) for caused in change.caused for event in caused.events]
     changes.messages += map(message, owed(before, held.request, held.tasks, events, subscriptions))
     for one in changes.executions:
         if one.status is not None and (one.tenant, one.request) == (tenant, request):
@@ -133,6 +133,7 @@ def _happenings(change: Change) -> Iterator[Happening]:
     for caused in change.caused:
         for place, event in enumerate(caused.events):
             seq += 1
+            author = _author(event, caused)
             yield Happening(
                 request.tenant,
                 request.id,
@@ -141,12 +142,19 @@ def _happenings(change: Change) -> Iterator[Happening]:
                 caused.command,
                 place,
                 event,
-                caused.actor,
-                caused.origin.credential,
-                caused.origin.surface,
-                caused.origin.address,
+                author.actor,
+                author.origin.credential,
+                author.origin.surface,
+                author.origin.address,
             )
     assert seq == request.version, "every event counts"
+
+
+def _author(event: Event, caused: Caused) -> Caused:
+    """Say who made an event, and where: of an approval that was made by asking, who asked, wherever that was."""
+    if isinstance(event, Decided) and event.auto and event.by != caused.actor:
+        return replace(caused, actor=event.by, origin=NOWHERE)
+    return caused
 
 
 def _tasks(changes: Changes, before: Held | None, after: Held) -> None:

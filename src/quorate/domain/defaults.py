@@ -19,6 +19,7 @@ from quorate.domain.workflows import (
     Leaf,
     Node,
     OnTimeout,
+    OwnSay,
     Reminders,
     Route,
     Step,
@@ -60,6 +61,7 @@ class Defaults(Struct, frozen=True, omit_defaults=True):
     waived: bool | None = None
     reminders: Reminders | None = None
     escalations: Escalations | None = None
+    own_say: OwnSay | None = None
 
 
 class Settled(Struct, frozen=True):
@@ -145,6 +147,8 @@ def _over(step: Step, defaults: Defaults, *, may_pass_by_time: bool) -> Step:
             when = OnTimeout.EXPIRE
         changes |= {"timeout_s": defaults.timeout_s, "on_timeout": when, "escalate_to": defaults.escalate_to}
     new = [leaf for leaf in defaults.fallback if not (step.demand and leaf.kind is Kind.SERVICE)]
+    if defaults.own_say is not None:
+        changes["own_say"] = None if defaults.own_say is OwnSay.NEVER else defaults.own_say
     if new:
         changes["fallback"] = tuple(dict.fromkeys((*new, *step.fallback)))
     if defaults.reminders is not None:

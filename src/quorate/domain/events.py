@@ -154,7 +154,7 @@ class Decided(Struct, frozen=True, tag=True, omit_defaults=True):
 
     `human`: the person behind `by`. `on_behalf_of`: whose say a delegate used. `attached`: what the approver sent
     along, kept as it came. `factor`: the credential that was shown as a second factor, and `signed` what it signed,
-    if it is a security key. `credential`: of a service, the one it came with.
+    if it is a security key. `credential`: of a service, the one it came with. `auto`: made by asking; see `OwnSay`.
     """
 
     at: datetime
@@ -172,6 +172,7 @@ class Decided(Struct, frozen=True, tag=True, omit_defaults=True):
     factor: UUID | None = None
     signed: Signed | None = None
     credential: UUID | None = None
+    auto: bool = False
 
 
 class Overridden(Struct, frozen=True, tag=True, omit_defaults=True):

@@ -50,7 +50,7 @@ from quorate.domain.permissions import (
 )
 from quorate.domain.requests import Request, StepState, joining, with_stand_in
 from quorate.domain.tally import Verdict, tally
-from quorate.domain.workflows import Joined, Kind, Leaf, OnTimeout
+from quorate.domain.workflows import Joined, Kind, Leaf, OnTimeout, OwnSay
 
 REMIND_EVERY: Final = timedelta(hours=1)
 MOST_NOTES: Final = 100
@@ -438,6 +438,10 @@ def steps_to_count(request: Request, commands: Sequence[do.Command | None], at: 
 
     `commands` will be handled one after the other, after what time has done by `at`.
     """
+    return routing.with_those_at_once(request.route, _steps_to_count(request, commands, at))
+
+
+def _steps_to_count(request: Request, commands: Sequence[do.Command | None], at: datetime) -> range:
     total = len(request.route.steps)
     if not request.walk:
         return range(min(1, total))
@@ -495,7 +499,37 @@ def _open(request: Request, index: int, people: People, at: datetime) -> list[Ev
         step.escalations.cadence.first(at, people.calendar) if step.escalations else None,
         step.reminders.cadence.first(at, people.calendar) if step.reminders else None,
     )
-    return [opened, *_fall_back(apply(request, opened), people, at)]
+    now = apply(request, opened)
+    own = _own_approval(now, people, at)
+    if own is None:
+        return [opened, *_fall_back(now, people, at)]
+    after = apply(now, own)
+    if tally(after, people) is Verdict.PASSED:
+        return [opened, own, *_go_on(after, people, at, Cause.DECISION, own.by, None)]
+    return [opened, own, *_fall_back(after, people, at)]
+
+
+def _own_approval(request: Request, people: People, at: datetime) -> Decided | None:
+    """Make the decision that somebody has made by asking for another, where the step that opens takes it for made.
+
+    Only where the tenant lets people decide what is their own, and never what they ask for themselves, what carries
+    permissions, an operation, or where a step wants evidence or a comment.
+    """
+    step, filing = request.step, request.filing
+    if step.own_say is None or filing.requester is None or filing.beneficiary is None:
+        return None
+    if step.demand or step.wants_note(approving=True):
+        return None
+    if filing.target_has_permissions or filing.kind is RequestKind.OPERATION:
+        return None
+    asker = people.person(filing.requester)
+    say = routing.say(request, request.current, asker, people)
+    if say is None or say.on_behalf_of is not None or asker.human == people.human(filing.beneficiary):
+        return None
+    if step.own_say is OwnSay.DIRECT and not any(leaf.names_one or leaf.kind is Kind.MANAGER for leaf in say.leaves):
+        return None
+    index, human = request.current.index, asker.human
+    return Decided(at, index, asker.id, human, Choice.APPROVE, say.leaves, is_own=True, auto=True)
 
 
 def _fall_back(request: Request, people: People, at: datetime) -> list[Event]:

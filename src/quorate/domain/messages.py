@@ -331,8 +331,9 @@ def _more(event: Event) -> dict[str, Any]:
     match event:
         case happened.StepOpened(due_at=due_at) | happened.Escalated(due_at=due_at):
             return {"dueAt": None if due_at is None else _moment(due_at)}
-        case happened.Decided(choice=choice, on_behalf_of=lender, is_own=is_own):
-            return {"decision": choice.value, "onBehalfOf": lender, "isOwn": is_own}
+        case happened.Decided(choice=choice, on_behalf_of=lender, is_own=is_own, auto=auto):
+            said = {"decision": choice.value, "onBehalfOf": lender, "isOwn": is_own}
+            return said | {"auto": True} if auto else said
         case happened.Overridden(choice=choice, is_own=is_own):
             return {"decision": choice.value, "isOwn": is_own}
         case happened.Reassigned(giver=giver, to=to):

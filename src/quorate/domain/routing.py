@@ -203,6 +203,14 @@ def wanted_leaves(request: Request, tenant_fallback: tuple[Leaf, ...], steps: It
             yield from step.escalations.leaves
 
 
+def with_those_at_once(route: Route, steps: range) -> range:
+    """Add to steps that may open those that may open at the same moment, because asking has passed the one before."""
+    stop = steps.stop
+    while steps and stop < len(route.steps) and route.steps[stop - 1].own_say is not None:
+        stop += 1
+    return range(steps.start, stop)
+
+
 def leaves_to_open(
     route: Route, tenant_fallback: tuple[Leaf, ...], index: int, tree: Node | None = None
 ) -> Iterator[Leaf]:

@@ -186,6 +186,16 @@ class Escalations(Struct, frozen=True, omit_defaults=True):
     leaves: tuple[Leaf, ...]
 
 
+class OwnSay(enum.StrEnum):
+    """When one who asks for another, and is an approver, has approved by asking: never, or if they are named, by
+    themselves or as somebody's manager; or through a group, a role or a permission too.
+    """
+
+    NEVER = "never"
+    DIRECT = "direct"
+    INDIRECT = "indirect"
+
+
 class Step(Struct, frozen=True, omit_defaults=True):
     """One stage. What is None was not said, and is left out of answers; the properties give what then holds.
 
@@ -206,6 +216,7 @@ class Step(Struct, frozen=True, omit_defaults=True):
     fallback: tuple[Leaf, ...] = ()
     reminders: Reminders | None = None
     escalations: Escalations | None = None
+    own_say: OwnSay | None = None  # Never `NEVER`.
 
     @property
     def rejects(self) -> Rejection:

@@ -38,6 +38,7 @@ async def test_an_event_has_the_documented_keys_and_is_found_by_its_id(story: St
         "description": "",
         "externalId": None,
         "workflowId": None,
+        "ownerId": None,
     }
     told = {key: event[key] for key in ("userId", "userEmail", "action", "resourceType", "resourceId", "status")}
     assert told == {

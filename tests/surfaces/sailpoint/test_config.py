@@ -121,7 +121,7 @@ BAD: tuple[dict[str, Any], ...] = (
     {"serialChain": [{"identityType": "MANAGER_OF"}, {"identityType": "IDENTITY"}]},
     {"serialChain": [{"identityType": "IDENTITY", "identityId": NOWHERE}]},
     {"serialChain": [{"identityType": "MANAGER_OF"}] * 21},
-    {"autoApprove": "DIRECT"},
+    {"autoApprove": "DIRECT"},  # Nobody may decide their own here.
     {"autoApprove": "INDIRECT"},
     {"autoApprove": "SOMETIMES"},
     {"circumventApprovalProcess": "yes"},

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.surfaces.native.story import Story, by, by_security
-from tests.surfaces.sailpoint.calls import CURRENT, FIRST, call, error, generic, ids, shown
+from tests.surfaces.sailpoint.calls import CURRENT, FIRST, V1, call, error, generic, ids, shown
 from tests.surfaces.sailpoint.test_config import access, settle
 
 
@@ -281,3 +281,89 @@ async def test_an_operation_goes_to_the_owner_of_what_it_is_about(story: Story) 
         )
     asked = await story.post("ada", "/operations", {"method": "DELETE", "path": f"/api/v1/roles/{story.auditors}"}, 201)
     assert (await call(story, "ben", "POST", f"{asked['id']}/approve")).json()["status"] == "APPROVED"
+
+
+async def own_allowed(story: Story, *, yes: bool = True) -> None:
+    async with story.db.tx([story.tenant]) as tx:
+        settings = b'{"selfApproval": true}' if yes else b"{}"
+        await tx.run("UPDATE tenant SET settings = $2 WHERE id = $1", story.tenant, settings)
+
+
+@pytest.mark.parametrize(
+    ("said", "approver", "status"),
+    [
+        ("OFF", {"manager": "requester"}, "PENDING"),
+        ("DIRECT", {"manager": "requester"}, "APPROVED"),
+        ("DIRECT", {"user": "@mona"}, "APPROVED"),
+        ("DIRECT", {"group": "@security"}, "PENDING"),
+        ("INDIRECT", {"group": "@security"}, "APPROVED"),
+        ("INDIRECT", {"user": "@mona"}, "APPROVED"),
+        ("INDIRECT", {"user": "@ana"}, "PENDING"),
+    ],
+)
+async def test_whoever_asks_for_another_and_is_an_approver_has_approved(
+    story: Story, said: str, approver: dict[str, str], status: str
+) -> None:
+    await own_allowed(story)
+    async with story.db.tx([story.tenant]) as tx:
+        await tx.run("INSERT INTO group_member VALUES ($1, $2, $3)", story.tenant, story.security, story.ids["mona"])
+    one = {"order": 1, "name": "One", "quorum": {"n": 1, "members": [approver]}}
+    await story.workflow(one, resourceTypes=["role"])
+    await settle(story, "TENANT", str(story.tenant), {"autoApprove": said})
+
+    id = await for_rhea(story)
+
+    now = await shown(story, "mona", id)
+    assert now["status"] == status
+    assert now["approvalConfig"].get("autoApprove", "OFF") == said
+    approved = [(one["identityID"], one["decisionDate"]) for one in now["approvedBy"]]
+    assert approved == ([(str(story.ids["mona"]), now["createdDate"])] if status == "APPROVED" else [])
+    events = (await story.get("ada", f"/audit/resources/request/{id}/history"))["events"]
+    made = [one["details"] for one in events if "decision" in one["details"]]
+    marks = [(one["auto"], one["selfApproval"], one["decision"]) for one in made]
+    assert marks == ([(True, True, "approve")] if status == "APPROVED" else [])
+    async with story.db.tx([story.tenant]) as tx:
+        grants = await tx.all("SELECT principal_id FROM access_grant WHERE tenant_id = $1", story.tenant)
+    assert [row["principal_id"] for row in grants] == ([story.ids["rhea"]] if status == "APPROVED" else [])
+
+
+async def test_asking_approves_only_where_and_while_people_may_decide_what_is_their_own(story: Story) -> None:
+    await story.workflow(by("mona"), resourceTypes=["role"])
+    refused = await call(story, "ada", "PUT", f"{V1}/config/{story.tenant}/TENANT", {"autoApprove": "DIRECT"})
+    assert error(refused) == (400, "selfApproval: the tenant does not let people decide what is their own")
+    await own_allowed(story)
+    await settle(story, "TENANT", str(story.tenant), {"autoApprove": "DIRECT"})
+    await own_allowed(story, yes=False)
+    id = await for_rhea(story)
+    assert (await shown(story, "mona", id))["status"] == "PENDING"
+    assert error(await call(story, "mona", "POST", f"{id}/approve"))[0] == 403
+
+
+async def test_asking_never_approves_what_carries_permissions_or_is_for_oneself(story: Story) -> None:
+    await own_allowed(story)
+    await story.workflow(by("mona"), resourceTypes=["role"])
+    await settle(story, "TENANT", str(story.tenant), {"autoApprove": "INDIRECT"})
+    mine = str((await story.request("mona"))["id"])
+    assert (await shown(story, "mona", mine))["status"] == "PENDING"
+    assert (await call(story, "mona", "POST", f"{mine}/approve")).json()["status"] == "APPROVED"  # She may; by hand.
+    await permitting(story)
+    assert (await shown(story, "mona", await for_rhea(story)))["status"] == "PENDING"
+
+
+async def test_what_asking_approves_later_is_told_of_whoever_asked(story: Story) -> None:
+    await own_allowed(story)
+    await story.workflow(by("ana"), by("mona", 2), resourceTypes=["role"])
+    await settle(story, "TENANT", str(story.tenant), {"autoApprove": "DIRECT"})
+    id = await for_rhea(story)
+
+    assert (await call(story, "ana", "POST", f"{id}/approve")).json()["status"] == "APPROVED"
+
+    events = (await story.get("ada", f"/audit/resources/request/{id}/history"))["events"]
+    told = {
+        one["userId"]: (one["details"].get("auto"), one["details"].get("surface"))
+        for one in events
+        if "decision" in one["details"]
+    }
+    assert set(told) == {str(story.ids["ana"]), str(story.ids["mona"])}
+    assert told[str(story.ids["ana"])][0] is None
+    assert told[str(story.ids["mona"])] == (True, None)

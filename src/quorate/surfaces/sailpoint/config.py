@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from quorate.domain.defaults import Defaults, Scope
 from quorate.domain.events import RequestKind
-from quorate.domain.workflows import ASKER, REQUESTER, TARGET, Kind, Leaf, Wants
+from quorate.domain.workflows import ASKER, REQUESTER, TARGET, Kind, Leaf, OwnSay, Wants
 from quorate.surfaces.http.answering import answer
 from quorate.surfaces.http.problems import BadInput
 from quorate.surfaces.http.reading import body
@@ -22,6 +22,7 @@ from quorate.surfaces.sailpoint.words import AdminOnly, Unseen
 
 _OF_TARGETS: Final = frozenset({"ACCOUNT", "ROLE", "ENTITLEMENT", "ACCESS_PROFILE", "DOMAIN_OBJECT"})
 _WANTS: Final = {"APPROVAL": Wants.APPROVAL, "REJECTION": Wants.REJECTION, "ALL": Wants.ALL, "OFF": Wants.NONE}
+_OWN_SAY: Final = {"OFF": OwnSay.NEVER, "DIRECT": OwnSay.DIRECT, "INDIRECT": OwnSay.INDIRECT}
 _TYPES: Final = {ACCESS_TYPE: RequestKind.ACCESS.value, GENERIC_TYPE: RequestKind.GENERIC.value}
 
 MOST_IN_CHAIN: Final = 20
@@ -110,7 +111,6 @@ def _subject(http: Call, scope: Scope, id: str) -> str | None:
 
 def _defaults(asked: ApprovalConfig) -> Defaults:
     """Say in our words what was asked. Raises `BadInput`: it would have no effect here, or none that is meant."""
-    _refuse(asked.auto_approve in ("DIRECT", "INDIRECT"), "autoApprove", "nobody decides their own; only OFF")
     zone, (timeout_s, on_timeout) = timing.zone(asked.cron_timezone), timing.deadline(asked.timeout_config)
     escalation = asked.escalation_config or Escalation()
     to = tuple(
@@ -127,6 +127,7 @@ def _defaults(asked: ApprovalConfig) -> Defaults:
         waived=asked.circumvent_approval_process,
         reminders=timing.reminders(asked.reminder_config, zone, timeout_s),
         escalations=timing.escalations(escalation, to, zone, timeout_s),
+        own_say=_OWN_SAY[asked.auto_approve] if asked.auto_approve else None,
     )
 
 

@@ -343,6 +343,8 @@ def _config(request: Request) -> dict[str, Any]:
         return {"circumventApprovalProcess": True} if request.filing.waived else {}
     step = request.step if request.walk else request.route.steps[0]
     shown: dict[str, Any] = {"requiresComment": _WANTS[step.requires_comment or Wants.NONE]}
+    if step.own_say is not None:
+        shown["autoApprove"] = step.own_say.value.upper()
     return shown | timing.shown(step.timeout_s, step.when_late, step.reminders, step.escalations)
 
 
