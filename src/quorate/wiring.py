@@ -29,6 +29,10 @@ from quorate.app.limits import Attempts
 from quorate.app.listing import Listing
 from quorate.app.me import me
 from quorate.app.offers import Offers
+from quorate.app.oidc.flow import ProviderSignIn
+from quorate.app.oidc.issuers import Issuers
+from quorate.app.oidc.proofs import Proofs
+from quorate.app.oidc.providers import Providers
 from quorate.app.operations.executing import Executing, Perform
 from quorate.app.operations.use import Operations
 from quorate.app.outgoing import Outgoing
@@ -113,7 +117,7 @@ async def running(
         tokens = Tokens(
             db,
             seal,
-            issuer=settings.public_url or f"http://{settings.host}:{settings.port}",
+            issuer=_ours(settings),
             life=timedelta(seconds=settings.token_seconds),
             clock=clock,
         )
@@ -132,6 +136,11 @@ async def running(
         await db.close()
 
 
+def _ours(settings: Settings) -> str:
+    """Name the issuer of our own tokens."""
+    return settings.public_url or f"http://{settings.host}:{settings.port}"
+
+
 class _Built:
     """The use cases of one process, connected."""
 
@@ -148,7 +157,10 @@ class _Built:
     ) -> None:
         self._settings, self._db, self._tokens, self._clock = settings, db, tokens, clock
         self._skew_s: float | None = None
-        self._credentials = Credentials(db, tokens, clock=clock)
+        self._outgoing = Outgoing(allow_private=settings.allow_private_targets)
+        issuers = Issuers(self._outgoing, clock=clock, allow_private=settings.allow_private_targets)
+        proofs = Proofs(db, issuers, clock=clock)
+        self._credentials = Credentials(db, tokens, clock=clock, foreign=proofs.bearer)
         attempts = Attempts(settings.signin_per_login, settings.signin_per_address, time.monotonic)
         second = SecondStep(db, attempts, seal, clock=clock, new_id=new_id)
         self._signin = SignIn(
@@ -163,7 +175,6 @@ class _Built:
             forget=self._credentials.forget,
             second=second,
         )
-        self._outgoing = Outgoing(allow_private=settings.allow_private_targets)
         self._executing = Executing(
             db,
             seal,
@@ -189,6 +200,10 @@ class _Built:
                 life=timedelta(seconds=settings.token_seconds),
                 forget=self._credentials.forget_account,
                 second=second,
+            ),
+            providers=Providers(desk, seal, ours=_ours(settings), allow_private=settings.allow_private_targets),
+            provider_signin=ProviderSignIn(
+                db, proofs, issuers, self._signin, seal, attempts, clock=clock, new_id=new_id
             ),
             workflows=Workflows(db, clock=clock, new_id=new_id),
             requests=Requests(

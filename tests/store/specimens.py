@@ -10,6 +10,10 @@ SPECIMENS = {
                    VALUES ($1, $2, 'w', 'active', '[]', now(), now())""",
     "approval_default": """INSERT INTO approval_default (tenant_id, scope, subject, defaults, shown, updated_at)
                            VALUES ($1, 'type', 'access', '{}', '{}', now())""",
+    "identity_provider": """INSERT INTO identity_provider (tenant_id, issuer, client_id, scopes, stamp,
+                                                           created_at, updated_at)
+                            VALUES ($1, 'https://' || $2, 'c', '{openid}', $2, now(), now())""",
+    "taken_sign_in": "INSERT INTO taken_sign_in (tenant_id, id, expires_at) VALUES ($1, $2, now())",
     "policy": """INSERT INTO policy (tenant_id, id, name, enabled, body, created_at, updated_at)
                  VALUES ($1, $2, 'p', true, '{}', now(), now())""",
     "principal": """INSERT INTO principal (tenant_id, id, kind, login, name, created_at, updated_at)

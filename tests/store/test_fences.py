@@ -82,7 +82,14 @@ async def test_only_the_owner_has_a_way_around_and_only_to_look(db: Database) ->
         """
     )
 
-    assert {row["of_table"] for row in rows} == {"tenant", "credential", "timer", "outbox", "principal"}
+    assert {row["of_table"] for row in rows} == {
+        "tenant",
+        "credential",
+        "timer",
+        "outbox",
+        "principal",
+        "identity_provider",
+    }
     assert all(row["command"] == "r" and row["owns"] for row in rows)
 
 
@@ -98,7 +105,11 @@ async def test_every_key_and_unique_index_leads_with_the_tenant(db: Database) ->
     )
 
     across = {row["index"] for row in rows if row["first"] != "tenant_id"}
-    assert across == {"one_live_key_per_secret", "one_live_client_per_id_and_secret"}
+    assert across == {
+        "one_live_key_per_secret",
+        "one_live_client_per_id_and_secret",
+        "one_tenant_per_issuer_and_client",
+    }
 
 
 async def test_row_security_alone_shows_only_the_admitted_tenant(
@@ -251,7 +262,13 @@ async def test_a_function_that_runs_as_the_owner_pins_its_search_path_and_is_not
 
     assert {row["proname"] for row in rows if row["for_all"]} == set()
     owners = {row["proname"]: row["config"] for row in rows if row["prosecdef"]}
-    assert owners.keys() == {"credential_by_hash", "tenant_by", "tenants_with_due", "tenants_of_login"}
+    assert owners.keys() == {
+        "credential_by_hash",
+        "tenant_by",
+        "tenant_of_issuer",
+        "tenants_with_due",
+        "tenants_of_login",
+    }
     assert all("search_path=pg_catalog, public, pg_temp" in (config or "") for config in owners.values())
 
 

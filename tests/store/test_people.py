@@ -362,10 +362,8 @@ async def test_a_revoked_credential_does_not_come_back_by_being_written_again(db
         assert await credentials.credentials(tx, tenant) == [ours.yubi]
 
 
-async def test_a_tenant_is_made_by_the_owner_and_found_by_slug_or_issuer(owner: Database, db: Database) -> None:
-    acme = tenants.Tenant(
-        id=uuid4(), slug=f"acme-{uuid4()}", name="Acme", issuer=f"https://{uuid4()}", settings={"a": {}}, **STAMPS
-    )
+async def test_a_tenant_is_made_by_the_owner_and_found_by_its_slug(owner: Database, db: Database) -> None:
+    acme = tenants.Tenant(id=uuid4(), slug=f"acme-{uuid4()}", name="Acme", settings={"a": {}}, **STAMPS)
 
     async with owner.tx([acme.id]) as tx:
         assert await tenants.put_tenants(tx, [acme]) == {acme.id}
@@ -373,8 +371,7 @@ async def test_a_tenant_is_made_by_the_owner_and_found_by_slug_or_issuer(owner: 
         assert await tenants.tenants(tx) == [acme]
 
     assert await tenants.tenant_by(db, slug=acme.slug) == acme.id
-    assert await tenants.tenant_by(db, issuer=acme.issuer) == acme.id
-    assert await tenants.tenant_by(db, slug="nobody", issuer=acme.issuer) is None
+    assert await tenants.tenant_by(db, slug="nobody") is None
     assert (await tenants.every_tenant(owner))[acme.slug] == acme.id
     assert await tenants.every_tenant(db) == {}
 

@@ -12,7 +12,7 @@ from quorate.store import migrate
 
 # The functions across tenants, and the tables that belong to the installation.
 ACROSS = re.compile(
-    r"\b(FROM|INTO|UPDATE)\s+(credential_by_hash|tenant_by|tenants_with_due|schema_migration|signing_key)\b"
+    r"\b(FROM|INTO|UPDATE)\s+(credential_by_hash|tenant_by|tenant_of_issuer|tenants_with_due|schema_migration|signing_key)\b"
 )
 # Compared with, or put into a row; of a tenant itself, its id is.
 NAMED = re.compile(r"\btenant_id (=|IN)|\(tenant_id\b|\b(FROM|UPDATE|INTO) tenant\b")

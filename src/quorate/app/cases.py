@@ -19,6 +19,8 @@ from quorate.app.keyring import Keyring
 from quorate.app.listing import Listing
 from quorate.app.me import Me
 from quorate.app.offers import Offers
+from quorate.app.oidc.flow import ProviderSignIn
+from quorate.app.oidc.providers import Providers
 from quorate.app.operations.use import Operations
 from quorate.app.panel import Panels
 from quorate.app.people import Users
@@ -39,6 +41,8 @@ class UseCases:
     credentials: Credentials
     signin: SignIn
     sessions: Sessions
+    providers: Providers
+    provider_signin: ProviderSignIn
     workflows: Workflows
     requests: Requests
     challenges: Challenges

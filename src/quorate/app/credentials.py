@@ -25,6 +25,10 @@ TTL_S = 5.0
 MOST_REMEMBERED = 10_000
 
 
+Foreign = Callable[[str], Awaitable[tuple[store.Account, datetime]]]
+"""Finds whose a token is that somebody else signed, and until when it counts. Raises `NotSignedIn`."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Known:
     account: store.Account
@@ -39,13 +43,21 @@ class Credentials:
     """Looks credentials up, in the database or in memory.
 
     Args:
+        foreign: reads tokens that are not ours; None: there are no others.
         now: monotonic seconds, for what is remembered; `clock` judges expiry.
     """
 
     def __init__(
-        self, db: Database, tokens: Tokens, *, clock: Callable[[], datetime], now: Callable[[], float] = time.monotonic
+        self,
+        db: Database,
+        tokens: Tokens,
+        *,
+        clock: Callable[[], datetime],
+        foreign: Foreign | None = None,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._db = db
+        self._foreign = foreign
         self._tokens = tokens
         self._clock = clock
         self._now = now
@@ -56,7 +68,7 @@ class Credentials:
         self._forgettings = 0
 
     async def actor(self, credential: str, *, surface: str, address: str) -> Actor:
-        """Sign in by an API key, an access token of ours, or a session's own token.
+        """Sign in by an API key, an access token of ours, a session's own token, or a token of a tenant's provider.
 
         Raises:
             NotSignedIn: it is unknown, expired or revoked, or its holder is suspended or deleted.
@@ -139,6 +151,9 @@ class Credentials:
 
     async def _by_bearer(self, credential: str, digest: bytes) -> _Known:
         if _looks_like_a_token(credential):
+            if self._foreign is not None and not self._tokens.claims_to_be_ours(credential):
+                account, expires_at = await self._foreign(credential)
+                return self._found(account, None, "token", expires_at)
             return await self._by_token(await self._tokens.verify(credential))
         named = session_named(credential)
         return await (self._by_key(digest) if named is None else self._by_session(*named, digest))
@@ -217,13 +232,14 @@ async def program_credential(db: Database, secret: str, at: datetime, *, of: UUI
 
 def is_alive(session: store.Session, account: store.Account, at: datetime) -> bool:
     """Whether a session counts: neither over nor ended nor waiting for a second factor, of this account, and the
-    password is the same."""
+    password, or the provider, that opened it is the same."""
     return (
         session.ended_at is None
         and not session.awaits_factor
         and at < session.expires_at
         and session.principal == account.id
-        and session.password_stamp == account.password_stamp
+        and session.is_trusted
+        and (session.provider_stamp is not None or session.password_stamp == account.password_stamp)
     )
 
 

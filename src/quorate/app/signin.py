@@ -191,7 +191,21 @@ class SignIn:
         async with self._db.tx({tenant}) as tx:
             if await self._second.is_wanted(tx, account):
                 return await self._halfway(tx, account)
-        return await self._open(account, verdict.rehashed, remember, origin)
+        return await self._open(account, origin, rehashed=verdict.rehashed, remember=remember)
+
+    async def by_provider(self, account: Account, stamp: UUID, issuer: str, origin: Whence) -> SignedIn:
+        """Sign in whom a provider has proved to be this account's holder. A second factor is the provider's affair.
+
+        Args:
+            stamp: of the provider as it was asked; what is opened ends when it is changed.
+
+        Raises: InvalidCredentials: the account may not act. Who can sign in elsewhere only is told no more.
+        """
+        try:
+            await demand_active(self._db, account, self._clock(), origin, self._new_id)
+        except (AccountSuspended, AccountNotVerified):
+            raise InvalidCredentials from None
+        return await self._open(account, origin, provider=(stamp, issuer))
 
     async def show_factor(
         self,
@@ -215,7 +229,7 @@ class SignIn:
         if account is None:
             log.info("second step refused", extra={"tenant": str(tenant), "address": address})
             raise InvalidCredentials
-        return await self._open(account, None, remember, origin)
+        return await self._open(account, origin, remember=remember)
 
     async def _halfway(self, tx: Tx, account: Account) -> Halfway:
         subject = self._new_id()
@@ -292,20 +306,40 @@ class SignIn:
         user = None if account.is_service else account.id
         return ClientToken(access, client.tenant, slug, sorted(account.permissions), user)
 
-    async def _open(self, account: Account, rehashed: str | None, remember: bool, origin: Whence) -> SignedIn:
+    async def _open(
+        self,
+        account: Account,
+        origin: Whence,
+        *,
+        rehashed: str | None = None,
+        remember: bool = False,
+        provider: tuple[UUID, str] | None = None,
+    ) -> SignedIn:
+        """Open a session. `provider`: the stamp and the issuer of the one that opens it; None: the password does."""
         at, session_id, secret = self._clock(), self._new_id(), mint_secret()
         life = self._refresh_life * (REMEMBERED if remember else 1)
-        assert account.password_stamp is not None, "the database lets no password be without a stamp"
-        assert account.password_hash is not None
+        stamp, issuer = provider or (None, None)
+        password = account.password_stamp if provider is None else None
+        assert provider is not None or password is not None, "the database lets no password be without a stamp"
         session = store.Session(
-            session_id, account.id, secret_hash(secret), None, account.password_stamp, at, at + life
+            session_id, account.id, secret_hash(secret), None, password, at, at + life, provider_stamp=stamp
         )
+        facts = {"issuer": issuer} if issuer else None
         async with self._db.tx({account.tenant}) as tx:
             await store.open_session(tx, account.tenant, session)
             await tell_of(
-                tx, account.tenant, account.id, "auth.signed_in", at, origin, self._new_id, session=session_id
+                tx,
+                account.tenant,
+                account.id,
+                "auth.signed_in",
+                at,
+                origin,
+                self._new_id,
+                session=session_id,
+                facts=facts,
             )
             if rehashed is not None:
+                assert account.password_hash is not None, "it was right a moment ago"
                 await store.rehash(tx, account.tenant, account.id, account.password_hash, rehashed)
         await self._tokens.look()
         return self._signed_in(account, session_id, secret)

@@ -85,6 +85,8 @@ EVENTS: Final[Mapping[str, str]] = {
     "auth.failed": "somebody tried to sign in as an account that exists, and could not",
     "auth.signed_out": "somebody signed out",
     "security.lockout": "five wrong tries in a row: for five minutes nothing counts, not even what is right",
+    "identity_provider.changed": "who outside says who somebody is was settled",
+    "identity_provider.removed": "nobody outside says any more who somebody is",
     "tenant.changed": "what is settled for the steps of all workflows changed",
     "delegation.created": "somebody lent their say",
     "delegation.updated": "a delegation changed",

@@ -54,8 +54,8 @@ class Account(Struct, frozen=True):
 class Session(Struct, frozen=True):
     """What a password or a program's credential opened; a refresh token, or the session's own token, keeps it open.
 
-    Either `password_stamp` or `credential` says what opened it. `awaits_factor`: it opens nothing until a second
-    factor has been shown.
+    `password_stamp`, `credential` or `provider_stamp` says what opened it. `awaits_factor`: it opens nothing until a
+    second factor has been shown. `is_trusted`: the provider that opened it, if one did, is still what it was.
     """
 
     id: UUID
@@ -68,6 +68,8 @@ class Session(Struct, frozen=True):
     ended_at: datetime | None = None
     credential: UUID | None = None
     awaits_factor: bool = False
+    provider_stamp: UUID | None = None
+    is_trusted: bool = True
 
     def __repr__(self) -> str:
         return f"Session(id={self.id})"
@@ -87,7 +89,7 @@ async def credentials_by_hash(db: Database, secret_hash: bytes) -> list[Credenti
 
 async def only_tenant(db: Database) -> UUID | None:
     """Find the tenant when there is just one."""
-    rows = await db.across("SELECT id FROM tenant_by(NULL, NULL)")
+    rows = await db.across("SELECT id FROM tenant_by(NULL)")
     return rows[0]["id"] if len(rows) == 1 else None
 
 
@@ -115,6 +117,22 @@ async def account_by_login(tx: Tx, tenant: UUID, login: str, at: datetime) -> Ac
         _ACCOUNT + "WHERE p.tenant_id = $1 AND lower(p.login) = lower($2) AND p.deleted_at IS NULL", tenant, login, at
     )
     return None if row is None else _account(row)
+
+
+async def accounts_by_email(tx: Tx, tenant: UUID, email: str, at: datetime) -> list[Account]:
+    """Read the live users, at most two, who have this for a login or an e-mail address, whatever its case."""
+    rows = await tx.all(
+        _ACCOUNT
+        + """
+        WHERE p.tenant_id = $1 AND p.kind = 'user' AND p.deleted_at IS NULL
+          AND (lower(p.login) = lower($2) OR lower(p.email) = lower($2))
+        LIMIT 2
+        """,
+        tenant,
+        email,
+        at,
+    )
+    return [_account(row) for row in rows]
 
 
 async def hold(tx: Tx, tenant: UUID, key: UUID) -> None:
@@ -185,8 +203,8 @@ async def open_session(tx: Tx, tenant: UUID, session: Session) -> None:
     await tx.run(
         """
         INSERT INTO session (tenant_id, id, principal_id, secret_hash, password_stamp, created_at, expires_at,
-                             credential_id, awaits_factor)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+                             credential_id, awaits_factor, provider_stamp)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
         """,
         tenant,
         session.id,
@@ -197,6 +215,7 @@ async def open_session(tx: Tx, tenant: UUID, session: Session) -> None:
         session.expires_at,
         session.credential,
         session.awaits_factor,
+        session.provider_stamp,
     )
 
 
@@ -249,7 +268,10 @@ async def end_session(tx: Tx, tenant: UUID, key: UUID, at: datetime) -> None:
 
 _SESSION = """
 SELECT id, principal_id, secret_hash, previous_hash, password_stamp, created_at, expires_at, ended_at, credential_id,
-       awaits_factor
+       awaits_factor, provider_stamp,
+       provider_stamp IS NULL OR EXISTS (
+           SELECT FROM identity_provider p
+            WHERE p.tenant_id = session.tenant_id AND p.stamp = session.provider_stamp) AS is_trusted
   FROM session
  WHERE tenant_id = $1 AND id = $2
 """

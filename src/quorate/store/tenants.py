@@ -18,7 +18,6 @@ class Tenant(Struct, frozen=True, kw_only=True):
     id: UUID
     slug: str
     name: str
-    issuer: str | None = None
     settings: Mapping[str, Any] = {}
     directory_version: int = 0
     created_at: datetime
@@ -29,7 +28,7 @@ async def tenants(tx: Tx) -> list[Tenant]:
     """Read the tenants of this transaction that exist, by slug."""
     rows = await tx.all(
         """
-        SELECT id, slug, name, issuer, settings, directory_version, created_at, updated_at
+        SELECT id, slug, name, settings, directory_version, created_at, updated_at
           FROM tenant
          WHERE id = ANY ($1)
          ORDER BY slug
@@ -45,9 +44,9 @@ async def every_tenant(owner: Database) -> dict[str, UUID]:
     return {row["slug"]: row["id"] for row in rows}
 
 
-async def tenant_by(db: Database, *, slug: str | None = None, issuer: str | None = None) -> UUID | None:
-    """Find a tenant by slug, by issuer, or by both; by neither, the only one if there is exactly one."""
-    rows = await db.across("SELECT id FROM tenant_by($1, $2)", slug, issuer)
+async def tenant_by(db: Database, *, slug: str | None = None) -> UUID | None:
+    """Find a tenant by slug; without one, the only one if there is exactly one."""
+    rows = await db.across("SELECT id FROM tenant_by($1)", slug)
     return rows[0]["id"] if rows else None
 
 
@@ -55,21 +54,20 @@ async def put_tenants(tx: Tx, tenants: Collection[Tenant]) -> set[UUID]:
     """Make tenants, or change those that are there; answers which are new or changed. For the owner.
 
     Raises:
-        asyncpg.UniqueViolationError: `one_tenant_per_slug` or `one_tenant_per_issuer`.
+        asyncpg.UniqueViolationError: `one_tenant_per_slug`.
     """
     rows = await tx.all(
         """
-        INSERT INTO tenant AS t (id, slug, name, issuer, settings, created_at, updated_at)
-        SELECT id, slug, name, issuer, settings, created_at, updated_at
-          FROM jsonb_to_recordset($1) AS given (id uuid, slug text, name text, issuer text, settings jsonb,
+        INSERT INTO tenant AS t (id, slug, name, settings, created_at, updated_at)
+        SELECT id, slug, name, settings, created_at, updated_at
+          FROM jsonb_to_recordset($1) AS given (id uuid, slug text, name text, settings jsonb,
                                                 created_at timestamptz, updated_at timestamptz)
          WHERE id = ANY ($2)
          ORDER BY id
             ON CONFLICT (id) DO UPDATE
-           SET slug = excluded.slug, name = excluded.name, issuer = excluded.issuer, settings = excluded.settings,
+           SET slug = excluded.slug, name = excluded.name, settings = excluded.settings,
                updated_at = excluded.updated_at
-         WHERE (t.slug, t.name, t.issuer, t.settings)
-               IS DISTINCT FROM (excluded.slug, excluded.name, excluded.issuer, excluded.settings)
+         WHERE (t.slug, t.name, t.settings) IS DISTINCT FROM (excluded.slug, excluded.name, excluded.settings)
         RETURNING id
         """,
         encoded(tenants),

@@ -73,7 +73,7 @@ class Desk:
 
     async def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """What the server sees of the tenant: row security shows it nothing else."""
-        found = await self.db.across("SELECT id FROM tenant_by($1, NULL)", self.slug)
+        found = await self.db.across("SELECT id FROM tenant_by($1)", self.slug)
         async with self.db.tx([found[0]["id"]]) as tx:
             return [tuple(row.values()) for row in await tx.all(sql)]
 
@@ -242,7 +242,7 @@ async def test_a_dry_run_says_the_same_and_does_nothing(desk: Desk) -> None:
     said = everything()
     planned = await desk.apply(**said, dry=True)
 
-    assert await desk.owner.across("SELECT 1 FROM tenant_by($1, NULL)", desk.slug) == []
+    assert await desk.owner.across("SELECT 1 FROM tenant_by($1)", desk.slug) == []
     done = await desk.apply(**said)
     assert (
         planned.lines()
@@ -398,7 +398,7 @@ async def test_what_the_api_may_leave_in_a_workflow_is_exported_and_applied(desk
     steps = msgspec.json.encode(
         [Step(n, f"S{n}", any_one_of(leaf), 3600, is_plain=True) for n, leaf in enumerate(gone, 1)]
     )
-    found = await desk.owner.across("SELECT id FROM tenant_by($1, NULL)", desk.slug)
+    found = await desk.owner.across("SELECT id FROM tenant_by($1)", desk.slug)
     async with desk.owner.tx([found[0]["id"]]) as tx:
         await tx.run("UPDATE workflow SET steps = $2, version = 7 WHERE tenant_id = $1", found[0]["id"], steps)
 
@@ -446,7 +446,7 @@ async def test_names_that_lead_nowhere_are_all_reported_with_their_lines(desk: D
         f"tenant.yaml:12: {step}[0].approverValue: there is no group 'Securty'; did you mean Security?",
         f"tenant.yaml:16: {step}[1].quorum.members[1].user: there is no user 'anna'; did you mean ana?",
     ]
-    assert await desk.owner.across("SELECT 1 FROM tenant_by($1, NULL)", desk.slug) == []
+    assert await desk.owner.across("SELECT 1 FROM tenant_by($1)", desk.slug) == []
 
 
 async def test_a_policy_that_cannot_be_kept_is_refused_with_its_lines(desk: Desk) -> None:
@@ -561,7 +561,7 @@ async def test_a_secret_that_another_tenant_uses_is_refused_and_nothing_is_writt
 
     with pytest.raises(CannotApply, match="one live key per secret"):
         await desk.apply(users=[BEN | {"keys": [{"name": "k", "secret": key}]}])
-    assert await desk.owner.across("SELECT 1 FROM tenant_by($1, NULL)", desk.slug) == []
+    assert await desk.owner.across("SELECT 1 FROM tenant_by($1)", desk.slug) == []
 
 
 async def test_every_changed_thing_leaves_an_event(desk: Desk) -> None:

@@ -99,6 +99,7 @@ RULES: tuple[tuple[str, str, Rule], ...] = (
     ("GET", "/audit/me/.*", Everybody()),
     ("GET", "/audit/.*", Holds((AUDIT_READ,))),
     (".*", "/webhooks.*", Holds((WEBHOOK_WRITE,))),
+    (".*", "/identity-provider", Holds((ADMIN,))),
     ("GET", "/policies(/{id})?", Holds((WORKFLOW_READ, POLICY_WRITE))),
     ("POST", "/policies/evaluate", Own((POLICY_WRITE,))),
     (".*", "/policies.*", Holds((POLICY_WRITE,))),

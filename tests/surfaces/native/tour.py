@@ -34,6 +34,10 @@ async def directory(story: Story) -> None:
     await story.post("ada", f"/users/{user['id']}/suspend")
     await story.call("ada", "POST", f"/users/{user['id']}/suspend")
     await story.post("ada", f"/users/{user['id']}/reactivate")
+    provider = {"issuer": "https://login.acme.example", "clientId": str(uuid4()), "clientSecret": "a-secret"}
+    assert (await story.call("ada", "PUT", "/identity-provider", provider)).status_code == 200
+    await story.get("ada", "/identity-provider")
+    assert (await story.call("ada", "DELETE", "/identity-provider")).status_code == 200
     for path in ("/permissions", "/roles/permissions", "/delegations"):
         await story.get("ada", path)
     lent = await story.post("ana", "/delegations", {"to": str(story.ids["ben"]), **SPAN}, 201)

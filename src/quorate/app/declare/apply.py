@@ -175,7 +175,7 @@ async def _write(owner: Database, file: File, tenant: TenantEntry, secrets: Secr
 
 async def _plan_inside(tx: Tx, file: File, tenant: TenantEntry, secrets: Secrets, look: _Look, order: Order) -> Plan:
     """Plan again, on what is there now that nobody else applies."""
-    now = await tx.one("SELECT id FROM tenant_by($1, NULL)", tenant.slug)
+    now = await tx.one("SELECT id FROM tenant_by($1)", tenant.slug)
     if now is not None and now["id"] != look.id:
         raise _Moved
     state = _opened(await load(tx, look.id), look.id, order)

@@ -9,7 +9,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from quorate.domain.operations import closest, is_parameter, segments
-from quorate.domain.permissions import DIRECTORY_WRITE, KEY_WRITE, WEBHOOK_WRITE, WORKFLOW_WRITE
+from quorate.domain.permissions import ADMIN, DIRECTORY_WRITE, KEY_WRITE, WEBHOOK_WRITE, WORKFLOW_WRITE
 
 BASE: Final = "/api/v1"
 POLICY_WRITE: Final = "policy:write"
@@ -115,4 +115,6 @@ OWN: Final[tuple[Own, ...]] = (
     _delete("/delegations/{id}", None),
     _post("/webhooks", WEBHOOK_WRITE),
     _delete("/webhooks/{id}", WEBHOOK_WRITE),
+    Own("PUT", f"{BASE}/identity-provider", ADMIN),
+    _delete("/identity-provider", ADMIN),
 )

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from quorate.app.actor import NotSignedIn, OtherTenant
 from quorate.app.keyring import TooManyKeys
 from quorate.app.limits import TooOften
+from quorate.app.oidc.providers import BadProvider, NoSuchProvider, ProviderTaken
 from quorate.app.sessions import NoSession
 from quorate.app.signin import (
     AccountNotVerified,
@@ -178,6 +179,7 @@ FACES: Final[Mapping[type[Problem] | type[Refusal], Face]] = {
     no.NoSuchGrant: _absent("The access"),
     no.NoSuchOperation: _absent("The operation"),
     NoSuchPolicy: _absent("The policy"),
+    NoSuchProvider: _absent("The identity provider"),
     NoSuchWebhook: _absent("The notification medium"),
     # What state it is in.
     no.AlreadyDecided: _conflict("You have decided this request"),
@@ -199,6 +201,7 @@ FACES: Final[Mapping[type[Problem] | type[Refusal], Face]] = {
     no.CannotEscalate: _conflict("This request cannot be escalated, or has been already"),
     no.RemindedRecently: _conflict("The approvers were reminded less than an hour ago"),
     TooManyKeys: _conflict(lambda full: f"An account has at most {full.most} tokens that are good"),
+    ProviderTaken: _conflict("This issuer and client are in use already"),
     TooManyWebhooks: _conflict(lambda full: f"A tenant has at most {full.most} notification media"),
     # What the call lacks.
     no.BadReference: Face(
@@ -215,5 +218,6 @@ FACES: Final[Mapping[type[Problem] | type[Refusal], Face]] = {
     no.TimedApprovalForbidden: _invalid("A level that passes by time is not allowed for what carries permissions"),
     no.CannotReassign: _invalid("This say cannot be reassigned so"),
     BadPolicy: _invalid("The policy cannot be kept so"),
+    BadProvider: _invalid("The identity provider is not valid", lambda bad: f"{bad.field}: {bad.why}"),
     BadWebhook: _invalid("The notification medium is not valid", lambda bad: f"{bad.field}: {bad.why}"),
 }

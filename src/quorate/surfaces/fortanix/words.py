@@ -11,6 +11,7 @@ from starlette.responses import Response
 from quorate.app.actor import NotSignedIn, OtherTenant
 from quorate.app.keyring import TooManyKeys
 from quorate.app.limits import TooOften
+from quorate.app.oidc.providers import BadProvider, NoSuchProvider, ProviderTaken
 from quorate.app.sessions import NoSession
 from quorate.app.signin import (
     AccountNotVerified,
@@ -128,6 +129,7 @@ FACES: Final[Mapping[type[Problem] | type[Refusal], Face]] = {
     no.NoSuchUser: (404, _ABSENT),
     no.NoSuchGrant: (404, _ABSENT),
     NoSuchPolicy: (404, _ABSENT),
+    NoSuchProvider: (404, _ABSENT),
     NoSuchWebhook: (404, _ABSENT),
     no.NoWorkflow: (400, "This operation needs no approval"),
     no.WorkflowNotActive: (400, "The policy for this operation is not active"),
@@ -151,7 +153,9 @@ FACES: Final[Mapping[type[Problem] | type[Refusal], Face]] = {
     no.DurationTooLong: (400, "This is not allowed for so long"),
     no.BadReference: (400, lambda bad: f"{bad.field} {bad.why}"),
     BadPolicy: (400, "The policy is not valid"),
+    BadProvider: (400, "The identity provider is not valid"),
     BadWebhook: (400, "The webhook is not valid"),
     TooManyKeys: (409, "There are too many keys already"),
+    ProviderTaken: (409, "This issuer and client are in use already"),
     TooManyWebhooks: (409, "There are too many webhooks already"),
 }

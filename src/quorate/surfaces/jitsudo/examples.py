@@ -52,6 +52,12 @@ _EXAMPLES: Final[Mapping[str, Any]] = {
         "enabled": True,
         "event_filters": ["request.pending", "grant.active"],
     },
+    "OidcSettings": {
+        "issuer_url": "https://login.acme.example",
+        "client_id": "quorate",
+        "client_secret": "kept-by-nobody",
+        "scopes": ["openid", "email"],
+    },
     "NewKey": {"name": "release job", "permissions": ["request:approve"]},
 }
 

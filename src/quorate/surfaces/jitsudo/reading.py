@@ -187,6 +187,30 @@ class NewChannel(Struct, frozen=True):
     event_filters: Annotated[tuple[ChannelEvent, ...], Meta(max_length=50)] | None = None
 
 
+class OidcSettings(Struct, frozen=True):
+    """Who shall say who somebody is. Without `client_secret` the one there is stays; null removes it."""
+
+    issuer_url: Annotated[str, Meta(min_length=1, max_length=2000)]
+    client_id: Annotated[str, Meta(min_length=1, max_length=255)]
+    client_secret: Annotated[str, Meta(min_length=1, max_length=2000)] | UnsetType | None = UNSET
+    scopes: Annotated[tuple[Word, ...], Meta(max_length=20)] | None = None
+
+
+class Departure(Struct, frozen=True):
+    """Whose provider a browser wants to sign in at: it cannot send a header."""
+
+    tenant_id: UUID
+
+
+class Arrival(Struct, frozen=True):
+    """What a browser brings back from a provider. `error`: the provider has refused; `iss`: who says so."""
+
+    state: Annotated[str, Meta(min_length=1, max_length=255)]
+    code: Annotated[str, Meta(max_length=4000)] | None = None
+    error: Annotated[str, Meta(max_length=255)] | None = None
+    iss: Annotated[str, Meta(max_length=2000)] | None = None
+
+
 class Listing(Struct, frozen=True, kw_only=True):
     """The query of every list."""
 

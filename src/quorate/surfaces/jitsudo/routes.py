@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, TypeAlias
 
-from quorate.surfaces.http.surface import BEARER, Route, Surface
-from quorate.surfaces.jitsudo import audit, channels, entitlements, grants, keys, policies, requests, shown
+from quorate.surfaces.http.surface import BEARER, Route, Surface, Who
+from quorate.surfaces.jitsudo import audit, channels, entitlements, grants, keys, oidc, policies, requests, shown
 from quorate.surfaces.jitsudo import reading as given
 from quorate.surfaces.jitsudo.examples import example_of
 from quorate.surfaces.jitsudo.services import SURFACE, Services
@@ -21,7 +21,7 @@ def surface(services: Services) -> Surface[Services]:
     return Surface(
         SURFACE,
         [
-            replace(route, tag=tag, example=example_of(route.body), demands=given.TENANT)
+            replace(route, tag=tag, example=example_of(route.body), demands=_demands(route))
             for tag, table in TABLES.items()
             for route in table
         ],
@@ -33,6 +33,11 @@ def surface(services: Services) -> Surface[Services]:
         error=ErrorShown,
         security=SECURITY,
     )
+
+
+def _demands(route: Route[Services]) -> Mapping[str, str]:
+    """Every call names its tenant, but for those that a browser makes by being sent there."""
+    return route.demands if route.who is Who.ANYONE else given.TENANT
 
 
 def _route(method: str, path: str, handler: Any, summary: str, **more: Any) -> Route[Services]:
@@ -219,7 +224,49 @@ _ADMINISTRATION: Final[Table] = (
     ),
 )
 
+_SIGNING_IN: Final[Table] = (
+    _route(
+        "GET",
+        "/auth/providers",
+        oidc.providers,
+        "List where one can sign in",
+        who=Who.ANYONE,
+        answer=shown.Listed[oidc.ProviderOffered],
+        demands={"X-Tenant-ID": "whose people want to sign in"},
+    ),
+    _route(
+        "GET",
+        "/auth/login",
+        oidc.login,
+        "Go and sign in at the identity provider",
+        who=Who.ANYONE,
+        query=given.Departure,
+        status=302,
+        errors=(404, 429, 503),
+    ),
+    _route(
+        "GET",
+        "/auth/callback",
+        oidc.callback,
+        "Come back from the identity provider, for a JWT",
+        who=Who.ANYONE,
+        query=given.Arrival,
+        answer=oidc.TokenShown,
+        errors=(401, 429, 503),
+    ),
+    _route(
+        "PUT",
+        "/oidc-config",
+        oidc.put,
+        "Settle who says who somebody is",
+        body=given.OidcSettings,
+        answer=oidc.OidcShown,
+        errors=(409,),
+    ),
+)
+
 TABLES: Final[Mapping[str, Table]] = {
+    "Signing in": _SIGNING_IN,
     "Requests": _REQUESTS,
     "Grants": _GRANTS,
     "Policies": _POLICIES,

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from quorate.app.actor import NotSignedIn, OtherTenant
 from quorate.app.keyring import TooManyKeys
 from quorate.app.limits import TooOften
+from quorate.app.oidc.providers import BadProvider, NoSuchProvider, ProviderTaken
 from quorate.app.sessions import NoSession
 from quorate.app.signin import (
     AccountNotVerified,
@@ -168,6 +169,7 @@ FACES: Final[Mapping[type[Problem] | type[Refusal], Face]] = {
     no.NoSuchUser: _absent("The user"),
     no.NoSuchGrant: _absent("The grant"),
     NoSuchPolicy: _absent("The policy"),
+    NoSuchProvider: _absent("The identity provider"),
     NoSuchWebhook: _absent("The notification channel"),
     # What state it is in.
     no.AlreadyDecided: _conflict("You have decided this request"),
@@ -194,6 +196,7 @@ FACES: Final[Mapping[type[Problem] | type[Refusal], Face]] = {
     no.CannotEscalate: _conflict("This request cannot be escalated, or has been already"),
     no.RemindedRecently: _conflict("The approvers were reminded less than an hour ago"),
     TooManyKeys: _conflict(lambda full: f"An account has at most {full.most} keys that are good"),
+    ProviderTaken: _conflict("This issuer and client are in use already; what their tokens say must name one tenant"),
     TooManyWebhooks: _conflict(lambda full: f"A tenant has at most {full.most} notification channels"),
     # What the call lacks.
     no.DurationTooLong: _invalid(
@@ -211,6 +214,10 @@ FACES: Final[Mapping[type[Problem] | type[Refusal], Face]] = {
         "The request is not valid", lambda bad: {"errors": [{"field": bad.field, "message": bad.why}]}
     ),
     BadPolicy: _invalid("The policy cannot be kept so", _mistakes),
+    BadProvider: _invalid(
+        "The identity provider is not valid",
+        lambda bad: {"errors": [{"field": "issuer_url" if bad.field == "issuer" else bad.field, "message": bad.why}]},
+    ),
     BadWebhook: _invalid(
         "The notification channel is not valid", lambda bad: {"errors": [{"field": bad.field, "message": bad.why}]}
     ),

@@ -26,7 +26,7 @@ from quorate.surfaces.native.calls import IDEMPOTENCY
 from quorate.surfaces.native.examples import example_of
 from quorate.surfaces.native.routes_accounts import ACCOUNTS
 from quorate.surfaces.native.routes_directory import DIRECTORY
-from quorate.surfaces.native.routes_rules import OPERATIONS, POLICIES, WEBHOOKS
+from quorate.surfaces.native.routes_rules import OPERATIONS, POLICIES, PROVIDERS, WEBHOOKS
 from quorate.surfaces.native.routes_step_up import STEP_UP
 from quorate.surfaces.native.services import SURFACE, Call, Services
 from quorate.surfaces.native.shown import Done, Ok
@@ -390,6 +390,7 @@ TABLES: Final[Mapping[str, Table]] = {
     "Operations": OPERATIONS,
     "Policies": POLICIES,
     "Webhooks": WEBHOOKS,
+    "Identity provider": PROVIDERS,
     **ACCOUNTS,
     **DIRECTORY,
 }

@@ -36,6 +36,13 @@ _ACCOUNTS: Final = {
     },
     "FirstCode": {"code": "492039"},
     "SecondStepGiven": {"mfaToken": MFA_TOKEN, "code": "492039"},
+    "ProviderGiven": {
+        "issuer": "https://login.acme.example",
+        "clientId": PERSON,
+        "clientSecret": "kept-by-nobody",
+        "scopes": ["openid", "email"],
+        "tenantClaim": None,
+    },
     "NewUser": {
         "email": "noor@acme.example",
         "firstName": "Noor",

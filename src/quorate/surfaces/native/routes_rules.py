@@ -1,5 +1,5 @@
-"""The routes of operations, which wait for approval, of policies, which say what may be, and of webhooks, which say
-what has been.
+"""The routes of operations, which wait for approval, of policies, which say what may be, of webhooks, which say what
+has been, and of the identity provider, who says who is who.
 
 Source: native contract b.7, b.8.
 """
@@ -7,9 +7,9 @@ Source: native contract b.7, b.8.
 from typing import Final
 
 from quorate.app.cedar.policies import POLICY_WRITE
-from quorate.domain.permissions import WEBHOOK_WRITE
+from quorate.domain.permissions import ADMIN, WEBHOOK_WRITE
 from quorate.surfaces.http.paging import Paging
-from quorate.surfaces.native import operations, policies, webhooks
+from quorate.surfaces.native import operations, policies, providers, webhooks
 from quorate.surfaces.native.calls import IDEMPOTENCY
 from quorate.surfaces.native.routes import IF_MATCH, Table, route
 from quorate.surfaces.native.shapes import Cancellation
@@ -164,6 +164,37 @@ WEBHOOKS: Final[Table] = (
         "Send a message again",
         who=WEBHOOK_WRITE,
         answer=Ok[webhooks.DeliveryShown],
+        errors=(404,),
+    ),
+)
+
+PROVIDERS: Final[Table] = (
+    route(
+        "GET",
+        "/identity-provider",
+        providers.read,
+        "Read who outside says who somebody is",
+        who=ADMIN,
+        answer=Ok[providers.ProviderShown],
+        errors=(404,),
+    ),
+    route(
+        "PUT",
+        "/identity-provider",
+        providers.put,
+        "Settle who outside says who somebody is",
+        who=ADMIN,
+        body=providers.ProviderGiven,
+        answer=Ok[providers.ProviderShown],
+        errors=(409,),
+    ),
+    route(
+        "DELETE",
+        "/identity-provider",
+        providers.remove,
+        "Let nobody outside say who somebody is",
+        who=ADMIN,
+        answer=Done,
         errors=(404,),
     ),
 )

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from quorate.app.actor import NotSignedIn, OtherTenant
 from quorate.app.keyring import TooManyKeys
 from quorate.app.limits import TooOften
+from quorate.app.oidc.providers import BadProvider, NoSuchProvider, ProviderTaken
 from quorate.app.sessions import NoSession
 from quorate.app.signin import (
     AccountNotVerified,
@@ -142,6 +143,12 @@ _SHUT: Final = {
     "review": "an earlier one still waits for its review",
 }
 
+_PROVIDER_FIELDS: Final = {
+    "client_id": "clientId",
+    "client_secret": "clientSecret",
+    "tenant_claim": "tenantClaim",
+}
+
 FACES: Final[Mapping[type[Problem] | type[Refusal], Face]] = {
     # The call itself.
     BadInput: Face(400, "VALIDATION_ERROR", "The request is not valid", lambda bad: list(bad.details)),
@@ -174,6 +181,7 @@ FACES: Final[Mapping[type[Problem] | type[Refusal], Face]] = {
     no.NoSuchUser: _absent("The user"),
     no.NoSuchGrant: _absent("The grant"),
     NoSuchPolicy: _absent("The policy"),
+    NoSuchProvider: _absent("An identity provider"),
     NoSuchWebhook: _absent("This webhook or delivery"),
     no.NoSuchOperation: Face(
         404, "RESOURCE_NOT_FOUND", lambda sought: f"There is no operation {sought.method} {sought.path}"
@@ -211,6 +219,7 @@ FACES: Final[Mapping[type[Problem] | type[Refusal], Face]] = {
     no.HasChildren: _conflict("Other resources stand under this one"),
     no.PreconditionFailed: Face(412, "PRECONDITION_FAILED", "This has changed since you read it"),
     TooManyKeys: _conflict(lambda full: f"An account has at most {full.most} keys that are good"),
+    ProviderTaken: _conflict("This issuer and client are in use already; what their tokens say must name one tenant"),
     TooManyWebhooks: _conflict(lambda full: f"A tenant has at most {full.most} webhooks"),
     no.BreakGlassForbidden: _forbidden(lambda shut: f"The glass may not be broken: {_SHUT.get(shut.why, shut.why)}"),
     no.DeniedByPolicy: Face(
@@ -233,6 +242,12 @@ FACES: Final[Mapping[type[Problem] | type[Refusal], Face]] = {
     ),
     # What the call lacks.
     BadPolicy: Face(400, "VALIDATION_ERROR", "The policy cannot be kept so", _mistakes),
+    BadProvider: Face(
+        400,
+        "VALIDATION_ERROR",
+        "The identity provider is not valid",
+        lambda bad: [Detail(bad.why, _PROVIDER_FIELDS.get(bad.field, bad.field))],
+    ),
     BadWebhook: Face(400, "VALIDATION_ERROR", "The webhook is not valid", lambda bad: [Detail(bad.why, bad.field)]),
     no.BadReference: Face(
         400, "VALIDATION_ERROR", "The request is not valid", lambda bad: [Detail(bad.why, bad.field)]
