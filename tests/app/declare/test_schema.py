@@ -133,6 +133,31 @@ def test_what_does_not_fit_is_named_by_its_path(sections: dict[str, Any], path: 
     assert path in of(**sections)
 
 
+@pytest.mark.parametrize("section", ["roles", "groups", "resources"])
+@pytest.mark.parametrize(
+    ("setting", "unit", "most"),
+    [
+        ("validFor", "minutes", 43_200),
+        ("validFor", "hours", 720),
+        ("validFor", "days", 365),
+        ("timeToApprove", "minutes", 43_200),
+        ("timeToApprove", "hours", 720),
+        ("timeToApprove", "days", 30),
+    ],
+)
+def test_how_long_an_approval_lasts_or_may_take_is_bounded(section: str, setting: str, unit: str, most: int) -> None:
+    """Source: Britive contract §5, row 12."""
+
+    def said(value: Any) -> dict[str, Any]:
+        entry = {"name": "x", "type": "t"} if section == "resources" else {"name": "x"}
+        return {section: [entry | {"approval": {setting: {"value": value, "unit": unit}}}]}
+
+    for value in (1, most):
+        parse(json.dumps({"tenants": [{"slug": "acme", **said(value)}]}), "f.yaml")
+    for wrong in (0, -1, most + 1, 1.5, True, "5"):
+        assert of(**said(wrong)) == [f"{section}[0].approval.{setting}.value"], wrong
+
+
 def test_a_secret_is_never_part_of_a_problem() -> None:
     said = {
         "users": [{"login": "a", "password": "hush\0", "passwordHash": "hush", "keys": [{"name": "k", "secret": 4711}]}]

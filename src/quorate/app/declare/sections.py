@@ -74,7 +74,7 @@ def _execute(reader: Reader, value: object, path: str) -> Any:
 _APPROVAL = table(
     {
         "workflow": name,
-        "validFor": span(minutes=43_200, hours=8_760, days=365),  # Source: Britive contract §5, row 12.
+        "validFor": span(minutes=43_200, hours=720, days=365),  # Source: Britive contract §5, row 12.
         "timeToApprove": span(minutes=43_200, hours=720, days=30),
         "justification": word("required", "optional"),
     }
