@@ -9,6 +9,7 @@ from uuid import uuid4
 from tests.surfaces.britive.story import ALWAYS, PROD, ROOT, SERVER, TEST, V1, Brit, asking, error
 from tests.surfaces.native.story import by
 
+MANAGER = {"order": 1, "name": "Manager", "quorum": {"n": 1, "members": [{"manager": "requester"}]}}
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
@@ -73,6 +74,60 @@ async def test_a_resource_in_a_profile_is_shown_as_one(brit: Brit) -> None:
         "userId": str(brit.ids["rhea"]),
     }
     assert made["approvers"] == {"userIds": []}  # Holders of a permission, for whom there is no place.
+
+
+async def test_what_is_said_of_a_profile_is_shown_in_the_context_as_strings(brit: Brit) -> None:
+    said = {"appName": "Shop", "profileName": "Clerk", "appId": 7, "iconUrl": "https://x/i.png", "highRisk": True}
+    shop = await brit.thing("profile", "x", "shop", attributes=said)
+    await brit.thing("environment", "Production", "prod", shop)
+    tools = {"permissionId": "p-1", "permissionName": "Root", "permissionVersion": 3, "highRisk": "yes"}
+    await brit.thing("server", "S", "s", await brit.thing("profile", "Tools", "tools", attributes=tools))
+    await brit.thing("environment", "Low", "low", shop, attributes={"highRisk": False})
+
+    made, low = await brit.ask(thing="shop/prod"), await brit.ask(thing="shop/low")
+    answer = await brit.call(
+        "rhea",
+        "POST",
+        "/resource-manager/my-resources/profiles/tools/resources/s/approvalRequest",
+        {"justification": "x"},
+    )
+
+    assert made["highRisk"] is True
+    named = ("appName", "profileName", "appId", "iconUrl", "highRisk")
+    assert [made["context"][name] for name in named] == ["Shop", "Clerk", "7", "https://x/i.png", "true"]
+    assert (low["highRisk"], low["context"]["highRisk"]) == (False, "false")  # The nearest says it.
+    server = answer.json()
+    assert server["highRisk"] is None
+    assert {name: server["context"][name] for name in server["context"] if name.startswith("permission")} == {
+        "permissionId": "p-1",
+        "permissionName": "Root",
+        "permissionVersion": "3",
+    }
+
+
+async def test_managers_and_members_of_tags_find_what_waits_for_them(brit: Brit) -> None:
+    managed = await brit.story.workflow(MANAGER)
+    tagged = await brit.story.workflow(
+        {"order": 1, "name": "Either", "approverType": "group", "approverValue": "@security"}
+    )
+    for name, workflow in (("managed", managed), ("tagged", tagged)):
+        await brit.thing("environment", "E", "e", await brit.thing("profile", name, name, workflow=workflow))
+    first, second = await brit.ask(thing="managed/e"), await brit.ask(thing="tagged/e")
+
+    assert first["approvers"] == {"userIds": ["mona@acme.example"]}
+    assert second["approvers"] == {"userIds": [], "tags": ["Security"]}
+    mine = {who: await brit.listed(who, "requestType=myApprovals") for who in ("mona", "ana", "cyd", "rhea", "olu")}
+
+    assert {who: [one["requestId"] for one in found] for who, found in mine.items()} == {
+        "mona": [first["requestId"]],
+        "ana": [second["requestId"]],
+        "cyd": [second["requestId"]],
+        "rhea": [],
+        "olu": [],
+    }
+    await brit.decided("mona", first["requestId"])
+    await brit.decided("cyd", second["requestId"])
+    assert (await brit.read(second["requestId"]))["actionBy"] == "cyd@acme.example"
 
 
 async def test_a_secret_is_shown_without_a_context(brit: Brit) -> None:
@@ -333,7 +388,9 @@ async def test_all_is_taken_back_or_nothing(brit: Brit) -> None:
     assert error(await brit.call("ada", "POST", f"{V1}/revoke", both)) == (409, "AP-0009")
 
     assert (await brit.read(first["requestId"]))["status"] == "APPROVED"
-    await brit.decided("ada", first["requestId"], "revoke")
+    for kill, status in (("perhaps", 400), ("", 204)):
+        answer = await brit.decide("ada", f"{first['requestId']}", f"revoke&killSession={kill}" if kill else "revoke")
+        assert answer.status_code == status, answer.text
     assert (await brit.read(first["requestId"]))["status"] == "REVOKED"
 
 
