@@ -54,6 +54,19 @@ async def test_the_audit_log_tells_what_happened_in_the_contracts_words(jit: Jit
     assert about[-1] == "request.created"
 
 
+async def test_what_time_ended_is_in_the_audit_log_as_of_its_own_moment(jit: Jit) -> None:
+    await jit.policy("hasty", "permit(principal, action, resource);", priority=5, approval_timeout_seconds=60)
+    made = await jit.ask()
+    late = jit.clock.at + timedelta(seconds=60)
+    jit.clock.at += timedelta(hours=1)
+    assert error(await jit.call("ana", "POST", f"/requests/{made['id']}/approve")) == (409, "conflict")
+
+    [entry] = (await jit.get("ada", "/audit-log?action=request.expired"))["data"]
+
+    assert (entry["resource_id"], entry["actor_type"], entry["actor_id"]) == (made["id"], "system", "system")
+    assert entry["created_at"] == late.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 async def test_the_audit_log_goes_by_pages_and_spans(jit: Jit) -> None:
     for _ in range(3):
         await jit.ask()

@@ -103,6 +103,16 @@ async def test_an_approval_after_the_timeout_is_refused_though_nobody_wrote_the_
     assert error(await jit.call("ana", "POST", f"/requests/{made['id']}/approve")) == (409, "conflict")
 
 
+async def test_an_id_may_be_written_in_capitals(jit: Jit) -> None:
+    made = await jit.ask()
+
+    shown = await jit.get("rhea", f"/requests/{made['id'].upper()}")
+    status, approved = await jit.decided("ana", {"id": made["id"].upper()})
+
+    assert shown == made
+    assert (status, approved["id"]) == (200, made["id"])
+
+
 async def test_the_requester_cancels_and_so_does_whoever_may_write_workflows(jit: Jit) -> None:
     for who in ("rhea", "ada"):
         made = await jit.ask()
@@ -150,6 +160,9 @@ async def test_how_long_access_lasts(jit: Jit) -> None:
     await jit.settings(b'{"jitsudo": {"defaultDurationSeconds": 120}}')
     assert (await jit.ask())["duration_seconds"] == 120
     assert (await jit.ask(duration_seconds=None))["duration_seconds"] == 120
+    await jit.policy("usual", "permit(principal, action, resource);", priority=1, default_duration_seconds=300)
+    assert (await jit.ask())["duration_seconds"] == 300
+    assert (await jit.ask(duration_seconds=7))["duration_seconds"] == 7
 
 
 WRONG: list[dict[str, Any]] = [
