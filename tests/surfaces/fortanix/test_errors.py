@@ -165,6 +165,23 @@ async def test_unknown_paths_and_wrong_methods_are_answered_in_the_vendors_shape
         assert wrong.headers["allow"] == "GET, HEAD, OPTIONS, POST"
 
 
+async def test_a_protected_operation_called_directly_says_so_and_only_where_it_is_protected(story: Story) -> None:
+    refused = (403, "This operation requires approval")
+    for who in ("rhea", "signer", "ana"):
+        assert said(await story.call(who, "POST", "/crypto/v1/sign", {"hash": "c2hhMjU2"})) == refused
+    for who, method, path in (
+        ("olu", "POST", "/crypto/v1/sign"),
+        ("rhea", "GET", "/crypto/v1/sign"),
+        ("rhea", "POST", "/crypto/v1/melt"),
+        ("rhea", "POST", "/crypto"),
+    ):
+        assert said(await story.call(who, method, path))[0] == 404, (who, method, path)
+    assert said(await story.call(None, "POST", "/crypto/v1/sign"))[0] == 404
+    wrong = await story.call(None, "POST", "/crypto/v1/sign", headers={"Authorization": "Bearer x"})
+    assert said(wrong)[0] == 401
+    assert await story.listed("rhea") == []
+
+
 async def test_a_tenant_header_may_only_agree(story: Story) -> None:
     for tenant, status in ((story.tenant, 200), (story.elsewhere, 403), ("x", 400)):
         answer = await story.call("rhea", "GET", REQUESTS, headers={"X-Tenant-ID": str(tenant)})

@@ -5,6 +5,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import sdkms.v1  # type: ignore[import-untyped]
@@ -119,6 +120,28 @@ async def test_the_sdk_works_with_an_api_key_on_every_call(story: Story) -> None
         listed = await asyncio.to_thread(calls, host)
 
     assert [one.request_id for one in listed] == [id]
+
+
+async def test_the_sdk_is_told_that_an_operation_requires_approval_and_asks_for_it(story: Story) -> None:
+    await story.apply(
+        operations=[story.operation("crypto/v1/keys/{id}/sign", "Custodians", {"status": 200, "body": {"kid": "k"}})]
+    )
+
+    def tries_and_asks(host: str) -> str:
+        rhea, key = person(host, story, "rhea"), str(uuid4())
+        sign = sdkms.v1.SignAndVerifyApi(api_client=rhea.client).sign
+        body = sdkms.v1.SignRequest(hash_alg=sdkms.v1.DigestAlgorithm.SHA256, data=bytearray(b"May"))
+        _refused(403, "This operation requires approval", sign, key, body)
+        path = f"/crypto/v1/keys/{key}/sign"
+        asked = rhea.requests.create_approval_request(sdkms.v1.ApprovalRequestRequest(operation=path, body={}))
+        for who in ("ana", "ben"):
+            person(host, story, who).requests.approve(asked.request_id)
+        result = rhea.requests.get_result(asked.request_id)
+        assert (result.status, result.body) == (200, {"kid": "k"})
+        return str(asked.operation)
+
+    async with served(story.origin) as host:
+        assert (await asyncio.to_thread(tries_and_asks, host)).startswith("/crypto/v1/keys/")
 
 
 async def test_the_page_shows_what_works(story: Story) -> None:

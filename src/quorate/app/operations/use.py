@@ -15,6 +15,8 @@ from quorate.app.asking import AskOperation
 from quorate.app.commands import Door
 from quorate.app.operations.asking import may_ask
 from quorate.app.operations.executing import purpose_of_result
+from quorate.app.operations.own import Attempt
+from quorate.app.operations.rules import demand_approved
 from quorate.app.orders import Done, Idempotency, Order
 from quorate.app.record import Origin
 from quorate.app.requests import OPERATIONS
@@ -73,6 +75,14 @@ class Operations:
                 idempotency=idempotency,
             )
         )
+
+    async def demand_none_governs(self, actor: Actor, method: str, path: str) -> None:
+        """Refuse a call that waits for approval here. Which ones do anybody may learn: anybody may ask for them.
+
+        Raises: ApprovalRequired.
+        """
+        async with self._db.tx([actor.tenant]) as tx:
+            await demand_approved(tx, actor, Attempt(method, path))
 
     async def read(self, actor: Actor, id: UUID | str) -> tuple[Request, Execution | None]:
         """Read an operation, and what became of it. Raises: as `Search.request`."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, Final, TypeAlias
 
 from quorate.app.cases import UseCases
-from quorate.surfaces.fortanix import factors, reading, requests, sessions
+from quorate.surfaces.fortanix import direct, factors, reading, requests, sessions
 from quorate.surfaces.fortanix.sessions import SURFACE
 from quorate.surfaces.fortanix.shown import ApprovalRequest, Result
 from quorate.surfaces.fortanix.words import words
@@ -30,10 +30,11 @@ def surface(cases: UseCases) -> Surface[UseCases]:
         services=cases,
         words=words,
         sign_in=sessions.sign_in,
-        prefixes=("/sys",),
+        prefixes=("/sys", "/crypto"),
         base="/sys/v1",
         title="Quorate: quorum approval requests, for clients of Fortanix",
         security=SECURITY,
+        otherwise=direct.call,
     )
 
 

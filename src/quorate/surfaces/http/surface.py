@@ -89,6 +89,7 @@ class Surface(Generic[S]):
         services: the use cases, handed to every handler as `http.services`.
         words: puts problems and refusals into the surface's words.
         sign_in: makes the actor of a call, or raises `NotSignedIn` and its kin.
+        otherwise: answers calls to paths that no route has; without it they are `NoSuchPath`.
         security: the spellings of a credential it takes, as OpenAPI names and describes them.
         slashed: whether a closing slash makes no difference.
     """
@@ -107,6 +108,7 @@ class Surface(Generic[S]):
         error: Any = None,
         security: Mapping[str, Mapping[str, str]] = BEARER,
         slashed: bool = False,
+        otherwise: Handler[S] | None = None,
     ) -> None:
         self.name = name
         self.routes = tuple(routes)
@@ -118,6 +120,7 @@ class Surface(Generic[S]):
         self.words = words
         self._services = services
         self._slashed = slashed
+        self._otherwise = otherwise
         self._sign_in = sign_in
         self._paths: Paths[dict[str, tuple[Route[S], tuple[str, ...]]]] = Paths()
         for route in self.routes:
@@ -168,7 +171,10 @@ class Surface(Generic[S]):
     ) -> Response:
         found = self._paths.find(path[:-1] if self._slashed and path[-1] == "" else path)
         if found is None:
-            raise NoSuchPath
+            if self._otherwise is None:
+                raise NoSuchPath
+            http = Http(scope, receive, services=self._services, peers=peers, request_id=request_id, path={})
+            return await self._otherwise(http)
         methods, values = found
         method = scope["method"]
         entry = methods.get("GET" if method == "HEAD" else method)
