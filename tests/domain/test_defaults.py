@@ -98,6 +98,14 @@ def test_a_chain_that_takes_over_a_demand_never_passes_by_time(
     assert {(one.on_timeout, one.escalate_to) for one in chained(first)} == {(when, to)}
 
 
+def test_a_service_stands_in_a_chain_only_where_no_evidence_is_demanded() -> None:
+    both = (service(ANA), user(CYD))
+    plain, demands = step(user(BEN)), step(demanding())
+    assert [one.approvers.leaves for one in chained(plain, chain=both)] == [(service(ANA),), (user(CYD),)]
+    assert [one.approvers for one in chained(demands, chain=both)] == [Node(Count(1), (user(CYD),), PASSWORD)]
+    assert chained(demands, chain=(service(ANA),)) == (demands,)
+
+
 def test_of_several_chains_the_narrower_counts_and_other_settings_hold_for_its_steps() -> None:
     over = settled(
         (Scope.TARGET, Defaults(chain=(user(ANA), user(BEN)))),

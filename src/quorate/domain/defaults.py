@@ -114,10 +114,14 @@ def _chained(steps: tuple[Step, ...], chain: tuple[Leaf, ...]) -> tuple[Step, ..
     """Give a step to each of a chain, with the times and the fallback of the first step there was.
 
     What any step there was holds to, each of the new ones does: the evidence, the comment, that none is overridden.
+    Services, which cannot show evidence, are left out where it is demanded; of a chain of nothing else nothing is left.
     """
     first, demand = steps[0], NONE
     for step in steps:
         demand |= step.demand
+    chain = tuple(leaf for leaf in chain if not (demand and leaf.kind is Kind.SERVICE))
+    if not chain:
+        return steps
     when, to = first.on_timeout, first.escalate_to
     if demand and (when is OnTimeout.APPROVE or (to is not None and to.kind is Kind.SERVICE)):
         when, to = OnTimeout.EXPIRE, None
