@@ -103,6 +103,13 @@ def everything() -> dict[str, Any]:
             "publicUrl": None,
             "jitsudo": {"defaultDurationSeconds": 3600, "strictIds": False, "resourceTypes": ["db"]},
         },
+        "identityProvider": {
+            "issuer": f"https://{uuid4()}.example",
+            "clientId": "quorate",
+            "clientSecret": "kept-by-nobody",
+            "scopes": ["openid", "email"],
+            "tenantClaim": "org",
+        },
         "roles": [
             {"name": "manager"},
             {"name": "admins", "permissions": ["admin"], "approval": {"workflow": "Standard"}},
@@ -819,6 +826,62 @@ async def test_two_operations_that_match_the_same_calls_are_refused(desk: Desk) 
         await desk.apply(groups=GROUPS, workflows=[PLAIN], operations=operations)
 
     assert "matches the same calls as POST /x/{a}" in raised.value.lines()[0]
+
+
+PROVIDER: dict[str, Any] = {"issuer": "https://login.example", "clientSecret": "s3cret-of-theirs"}
+
+
+async def test_an_identity_provider_is_settled_and_its_secret_sealed_and_saying_it_again_changes_nothing(
+    desk: Desk,
+) -> None:
+    said = PROVIDER | {"clientId": str(uuid4())}
+    made = await desk.apply(identityProvider=said)
+    assert "+ identity_provider https://login.example" in made.lines()
+    assert (await desk.apply(identityProvider=said)).lines() == ["nothing to change"]
+    [(sealed, scopes, first)] = await desk.rows("SELECT sealed, scopes, stamp FROM identity_provider")
+    assert b"s3cret" not in sealed
+    assert scopes == ["openid", "email", "profile"]
+
+    bare = {"issuer": said["issuer"], "clientId": said["clientId"]}
+    assert (await desk.apply(identityProvider=bare)).lines() == ["nothing to change"]
+    exported = await export(desk.owner, [desk.slug], at=AT)
+    assert "s3cret" not in exported
+    assert (await desk.apply(exported)).lines() == ["nothing to change"]
+    other = await desk.apply(identityProvider=said | {"clientSecret": "another-of-theirs"})
+    assert other.lines() == ["~ identity_provider https://login.example: clientSecret"]
+    [(second,)] = await desk.rows("SELECT stamp FROM identity_provider")
+    assert second != first  # What it had opened ends.
+    await desk.apply(identityProvider=bare | {"clientSecret": None})
+    assert await desk.rows("SELECT sealed FROM identity_provider") == [(None,)]
+    gone = await desk.apply(identityProvider=None)
+    assert gone.lines() == ["- identity_provider https://login.example"]
+    assert await desk.rows("SELECT 1 FROM identity_provider") == []
+    told = await desk.rows("SELECT type FROM event WHERE subject_kind = 'identity_provider' ORDER BY seq")
+    assert [what for (what,) in told] == [*["identity_provider.changed"] * 3, "identity_provider.removed"]
+
+
+async def test_a_providers_secret_is_not_kept_for_another_and_comes_from_the_environment_too(desk: Desk) -> None:
+    client = str(uuid4())
+    said = {"issuer": "https://login.example", "clientId": client, "clientSecretEnv": "OIDC_SECRET"}
+    with pytest.raises(Problems, match="OIDC_SECRET is not set"):
+        await desk.apply(identityProvider=said, environ={})
+    await desk.apply(identityProvider=said, environ={"OIDC_SECRET": "s3cret-of-theirs"})
+
+    with pytest.raises(Problems, match="clientSecret is needed with another"):
+        await desk.apply(identityProvider={"issuer": "https://other.example", "clientId": client})
+    for wrong in ({"clientId": "a b"}, {"issuer": "https://login.example/?a=1"}, {"scopes": ["a b"]}):
+        with pytest.raises(Problems):
+            await desk.apply(identityProvider=said | wrong, environ={"OIDC_SECRET": "x"})
+    with pytest.raises(Problems, match="clientSecret is given already"):
+        await desk.apply(identityProvider=said | {"clientSecret": "x"}, environ={"OIDC_SECRET": "x"})
+
+
+async def test_a_client_of_an_issuer_is_one_tenants(desk: Desk) -> None:
+    said, other = PROVIDER | {"clientId": str(uuid4())}, Desk(desk.owner, desk.db, desk.passwords)
+    await desk.apply(identityProvider=said)
+
+    with pytest.raises(CannotApply, match="one tenant per issuer and client"):
+        await other.apply(identityProvider=said)
 
 
 async def test_the_headers_of_an_operation_are_sealed_and_saying_them_again_changes_nothing(desk: Desk) -> None:

@@ -19,16 +19,18 @@ from quorate.app.declare.schema import File, TenantEntry
 from quorate.app.declare.secret_values import Secrets, Settled, in_thread, settle
 from quorate.app.declare.state import State, load
 from quorate.app.declare.told import entries
-from quorate.app.declare.wanted import Plan, RequestToFile
+from quorate.app.declare.wanted import Plan, ProviderRow, RequestToFile
+from quorate.app.oidc.providers import purpose
 from quorate.app.operations.calling import opened_headers, sealed_headers
 from quorate.app.seal import BadSecretKey, Sealer
 from quorate.app.tell import tell
 from quorate.app.verify import Passwords
 from quorate.domain.refusals import Refusal
 from quorate.domain.workflows import Problem
-from quorate.store import accounts, credentials, declare, directory, events, members, people, tenants
+from quorate.store import accounts, credentials, declare, directory, events, members, people, providers, tenants
 from quorate.store.database import Database
 from quorate.store.declare import OperationRow
+from quorate.store.providers import Provider
 from quorate.store.tx import CommitUnknown, Retryable, Tx
 
 ATTEMPTS: Final = 5
@@ -48,7 +50,7 @@ class _Moved(Exception):
 class Order(Struct, frozen=True, kw_only=True):
     """How to apply. `mint` makes ids; `environ` is where `passwordEnv` and `secretEnv` look.
 
-    `seal` is asked for only where the headers of an operation must be sealed or opened.
+    `seal` is asked for only where headers of an operation, or the secret of a provider's client, are sealed or opened.
     """
 
     at: datetime
@@ -200,7 +202,23 @@ def _opened(state: State, tenant: UUID, order: Order) -> State:
             with suppress(BadSecretKey):
                 execute = {**execute, "headers": opened_headers(order.seal(), tenant, one.id, sealed)}
         operations[one.id] = replace(one, execute=execute)
-    return replace(state, operations=operations)
+    return replace(state, operations=operations, provider_secret=_secret_of(state.provider, tenant, order))
+
+
+def _secret_of(provider: Provider | None, tenant: UUID, order: Order) -> str | None:
+    if provider is None or provider.sealed is None:
+        return None
+    with suppress(BadSecretKey):
+        return order.seal().open(provider.sealed, tenant=tenant, purpose=purpose(provider.issuer)).decode()
+    return None
+
+
+async def _put_provider(tx: Tx, tenant: UUID, row: ProviderRow, order: Order) -> None:
+    new = row.provider
+    if row.secret is not None:
+        sealed = order.seal().seal(row.secret.encode(), tenant=tenant, purpose=purpose(new.issuer))
+        new = replace(new, sealed=sealed)
+    await providers.put(tx, tenant, new)
 
 
 def _sealed(one: OperationRow, tenant: UUID, order: Order) -> OperationRow:
@@ -248,6 +266,10 @@ async def _put(tx: Tx, made: Plan, order: Order) -> None:
         await declare.put_operations(tx, of, [_sealed(one, of, order) for one in rows.operations])
     if rows.delegations:
         await people.put_delegations(tx, of, rows.delegations)
+    if rows.provider:
+        await _put_provider(tx, of, rows.provider, order)
+    if rows.provider_gone:
+        await providers.remove(tx, of)
     if rows.delegations_gone:
         await people.remove_delegations(tx, of, rows.delegations_gone)
 

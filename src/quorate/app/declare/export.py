@@ -52,10 +52,8 @@ def shown(state: State, at: datetime) -> dict[str, Any]:
         "delegations": writer.delegations(at),
     }
     head = {"slug": state.tenant.slug, "name": state.tenant.name, "id": str(state.tenant.id)}
-    settings = writer.settings()
-    return (
-        head | ({"settings": settings} if settings else {}) | {key: found for key, found in sections.items() if found}
-    )
+    more = _said({"settings": writer.settings(), "identityProvider": writer.provider()})
+    return head | more | {key: found for key, found in sections.items() if found}
 
 
 class _Writer:
@@ -81,6 +79,19 @@ class _Writer:
             groups = [name for id in found["breakGlass"]["groups"] if (name := self._groups(UUID(id)))]
             found["breakGlass"] = {**found["breakGlass"], "groups": groups}
         return found
+
+    def provider(self) -> dict[str, Any]:
+        found = self._state.provider
+        if found is None:
+            return {}
+        return _said(
+            {
+                "issuer": found.issuer,
+                "clientId": found.client_id,
+                "scopes": list(found.scopes),
+                "tenantClaim": found.tenant_claim,
+            }
+        )
 
     def role(self, role: Role) -> dict[str, Any]:
         return self._asked(role, {"permissions": list(role.permissions)})

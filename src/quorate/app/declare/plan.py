@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from quorate.app.declare.draft import Draft, differing
 from quorate.app.declare.people import plan_people
+from quorate.app.declare.provider import plan_provider
 from quorate.app.declare.rules import plan_rules
 from quorate.app.declare.schema import Entry, TenantEntry
 from quorate.app.declare.secret_values import Secrets, Settled
@@ -44,6 +45,7 @@ def plan(
     """
     draft = Draft(tenant, id, state, secrets, mint, at, prune=prune)
     _tenant(draft)
+    plan_provider(draft)
     plan_rules(draft)
     plan_things(draft)
     plan_people(draft, settled)

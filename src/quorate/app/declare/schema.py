@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 from uuid import UUID
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from quorate.app.declare.fields import Field, anything, read_table
 from quorate.app.declare.reading import Misread, line_of, read
@@ -14,6 +14,7 @@ from quorate.domain.workflows import Problem
 
 PASSWORD_WAYS: Final = ("password", "passwordHash", "passwordFile", "passwordEnv")
 SECRET_WAYS: Final = ("secret", "secretHash", "secretFile", "secretEnv")
+PROVIDER_WAYS: Final = ("clientSecret", "clientSecretFile", "clientSecretEnv")
 
 
 class Entry(Struct, frozen=True):
@@ -27,7 +28,10 @@ class Entry(Struct, frozen=True):
 
 
 class TenantEntry(Struct, frozen=True):
-    """A tenant in the file. A section that is absent is not in `sections`; one that is empty is."""
+    """A tenant in the file. A section that is absent is not in `sections`; one that is empty is.
+
+    `provider`: UNSET where the file does not speak of it, None where it says that there is none.
+    """
 
     path: str
     slug: str
@@ -35,6 +39,7 @@ class TenantEntry(Struct, frozen=True):
     id: UUID | None
     settings: Mapping[str, Any]
     sections: Mapping[str, tuple[Entry, ...]]
+    provider: Mapping[str, Any] | UnsetType | None = UNSET
 
 
 class File(Struct, frozen=True):
@@ -100,8 +105,17 @@ def _tenant(reader: Reader, value: object, path: str) -> TenantEntry:
     for key, section in SECTIONS.items():
         if isinstance(value, Mapping) and value.get(key) is not None:
             sections[key] = _section(reader, value[key], f"{path}.{key}", section)
+    provider = said.get("identityProvider", UNSET)
+    if isinstance(provider, Mapping):
+        _one_way(reader, provider, f"{path}.identityProvider", PROVIDER_WAYS)
     return TenantEntry(
-        path, said.get("slug") or "", said.get("name") or "", said.get("id"), said.get("settings") or {}, sections
+        path,
+        said.get("slug") or "",
+        said.get("name") or "",
+        said.get("id"),
+        said.get("settings") or {},
+        sections,
+        provider,
     )
 
 

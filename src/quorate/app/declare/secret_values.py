@@ -10,18 +10,20 @@ from argon2 import extract_parameters
 from argon2.exceptions import InvalidHashError
 from msgspec import Struct
 
-from quorate.app.declare.schema import PASSWORD_WAYS, SECRET_WAYS, File
+from quorate.app.declare.schema import PASSWORD_WAYS, PROVIDER_WAYS, SECRET_WAYS, File
 from quorate.app.keys import BadSecret, demand_usable, secret_hash
 from quorate.app.verify import THREADS, Passwords
 from quorate.domain.workflows import Problem
 
 
 class Secrets(Struct, frozen=True):
-    """By the path of whose they are: passwords as text or as a hash, the SHA-256 of keys and client secrets."""
+    """By the path of whose they are: passwords as text or as a hash, the SHA-256 of keys and client secrets; and of
+    identity providers, what the tenant's client proves itself with there."""
 
     passwords: Mapping[str, str] = {}
     password_hashes: Mapping[str, str] = {}
     hashes: Mapping[str, bytes] = {}
+    providers: Mapping[str, str] = {}
 
     def __repr__(self) -> str:
         return "Secrets()"  # They stay out of logs.
@@ -45,13 +47,15 @@ def gather(file: File, environ: Mapping[str, str]) -> Secrets:
     """
     gatherer = _Gatherer(Path(file.name).parent, environ)
     for tenant in file.tenants:
+        if isinstance(tenant.provider, Mapping):
+            gatherer.provider(tenant.provider, f"{tenant.path}.identityProvider")
         for entry in tenant.sections.get("users", ()) + tenant.sections.get("services", ()):
             gatherer.password(entry.said, entry.path)
             for which in ("keys", "clients"):
                 for index, one in enumerate(entry.said.get(which) or ()):
                     gatherer.secret(one, f"{entry.path}.{which}[{index}]", which)
     file.refuse(gatherer.problems)
-    return Secrets(gatherer.passwords, gatherer.password_hashes, gatherer.hashes)
+    return Secrets(gatherer.passwords, gatherer.password_hashes, gatherer.hashes, gatherer.providers)
 
 
 async def settle(
@@ -80,6 +84,7 @@ class _Gatherer:
         self.passwords: dict[str, str] = {}
         self.password_hashes: dict[str, str] = {}
         self.hashes: dict[str, bytes] = {}
+        self.providers: dict[str, str] = {}
         self._used: dict[tuple[bytes, object], str] = {}
         self._base = base
         self._environ = environ
@@ -98,6 +103,11 @@ class _Gatherer:
         except InvalidHashError:
             self.problems.append(Problem(f"{path}.{way}", "is no argon2 hash, like $argon2id$v=19$m=…"))
         self.password_hashes[path] = given
+
+    def provider(self, said: Mapping[str, Any], path: str) -> None:
+        _, given = self._given(said, path, PROVIDER_WAYS)
+        if given is not None:
+            self.providers[path] = given
 
     def secret(self, said: Mapping[str, Any], path: str, which: str) -> None:
         way, given = self._given(said, path, SECRET_WAYS)

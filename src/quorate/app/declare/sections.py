@@ -106,9 +106,36 @@ SETTINGS: Final[Mapping[str, Field]] = {
         "origins",
     ),
     "publicUrl": web_address,
-    "jitsudo": table({"defaultDurationSeconds": whole(1, YEAR_S), "strictIds": flag, "resourceTypes": each(name)}),
+    "jitsudo": table(
+        {
+            "defaultDurationSeconds": whole(1, YEAR_S),
+            "strictIds": flag,
+            "resourceTypes": each(name),
+            "locale": name,
+            "ssoStartUrl": web_address,
+            "ssoRegion": name,
+        }
+    ),
 }
-TENANT: Final[Mapping[str, Field]] = {"slug": slug, "name": name, "id": uuid, "settings": table(SETTINGS)}
+TENANT: Final[Mapping[str, Field]] = {
+    "slug": slug,
+    "name": name,
+    "id": uuid,
+    "settings": table(SETTINGS),
+    "identityProvider": table(
+        {
+            "issuer": web_address,
+            "clientId": name,
+            "clientSecret": secret,
+            "clientSecretFile": name,
+            "clientSecretEnv": name,
+            "scopes": each(name),
+            "tenantClaim": name,
+        },
+        "issuer",
+        "clientId",
+    ),
+}
 
 _MANY: Mapping[str, Field] = {"roles": each(name), "groups": each(name), "keys": _KEYS, "clients": _CLIENTS}
 _ASKED: Mapping[str, Field] = {"owner": name, "approval": _APPROVAL}

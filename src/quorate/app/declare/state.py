@@ -7,11 +7,12 @@ from uuid import UUID
 from msgspec import Struct
 
 from quorate.domain.workflows import Kind, Leaf
-from quorate.store import credentials, declare, directory, people, tenants
+from quorate.store import credentials, declare, directory, people, providers, tenants
 from quorate.store.credentials import StoredCredential
 from quorate.store.declare import OperationRow, PolicyRow, WorkflowRow
 from quorate.store.directory import Group, Resource, Role
 from quorate.store.people import Delegation, Principal
+from quorate.store.providers import Provider
 from quorate.store.tenants import Tenant
 from quorate.store.tx import Tx
 
@@ -32,6 +33,8 @@ class State(Struct, frozen=True, kw_only=True):
     operations: Mapping[UUID, OperationRow] = {}
     delegations: Mapping[UUID, Delegation] = {}
     password_hashes: Mapping[UUID, str] = {}
+    provider: Provider | None = None
+    provider_secret: str | None = None  # In the clear, once it has been opened.
 
     @property
     def leaves(self) -> frozenset[tuple[Kind, str]]:
@@ -69,6 +72,7 @@ async def load(tx: Tx, tenant: UUID) -> State:
         operations={one.id: one for one in await declare.operations(tx, tenant)},
         delegations={one.id: one for one in await people.delegations(tx, tenant)},
         password_hashes=await people.password_hashes(tx, tenant, list(principals)),
+        provider=await providers.read(tx, tenant),
     )
 
 

@@ -53,6 +53,8 @@ def _of_change(change: Change, rows: Rows) -> Iterator[_Happened]:
             names.append("activated" if row.status == "active" else "deactivated")
         case "workflow", "remove":
             names = ["deactivated"]
+        case "identity_provider", _:
+            names = ["removed" if change.verb == "remove" else "changed"]
         case "key" | "client" | "passkey", "remove":
             names = ["revoked"]
         case _:

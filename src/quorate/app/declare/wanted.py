@@ -12,6 +12,7 @@ from quorate.store.credentials import StoredCredential
 from quorate.store.declare import OperationRow, PolicyRow, WorkflowRow
 from quorate.store.directory import Group, Resource, Role
 from quorate.store.people import Delegation, Password, Principal
+from quorate.store.providers import Provider
 from quorate.store.tenants import Tenant
 
 
@@ -77,6 +78,16 @@ class RequestToFile(Struct, frozen=True, kw_only=True):
     label: str = ""
 
 
+class ProviderRow(Struct, frozen=True):
+    """An identity provider, and its client's secret in the clear; None: the sealed one in the row stays."""
+
+    provider: Provider
+    secret: str | None
+
+    def __repr__(self) -> str:
+        return f"ProviderRow(provider={self.provider})"  # The secret stays out of logs.
+
+
 class Rows(Struct):
     """What is written for one tenant, in the order of the foreign keys."""
 
@@ -98,6 +109,8 @@ class Rows(Struct):
     operations_gone: list[UUID] = []
     delegations: list[Delegation] = []
     delegations_gone: list[UUID] = []
+    provider: ProviderRow | None = None
+    provider_gone: bool = False
 
 
 class Plan(Struct, frozen=True):
