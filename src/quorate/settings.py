@@ -5,6 +5,7 @@ Every option is a field of `Settings`: its name in capitals behind `QUORATE_` is
 """
 
 import ipaddress
+import re
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
@@ -63,6 +64,12 @@ def _public_url(text: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or parts.username:
         raise ValueError("want http(s)://host, perhaps with port and path")
     return text.rstrip("/")
+
+
+def _slug(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", text):
+        raise ValueError("want lower-case letters, digits and dashes, at most 63")
+    return text
 
 
 def _word_of(*words: str) -> Callable[[str], str]:
@@ -129,6 +136,12 @@ class Settings:
         "life of a refresh token; each use starts it anew", default=604_800, unit="seconds", least=300, most=31_536_000
     )
     region: str = option("the `region` claim of tokens", default="local")
+    operator_tenant: str | None = option(
+        "the slug of the tenant whose administrators may make other tenants over the API",
+        default=None,
+        read=_slug,
+        shown="nobody may",
+    )
     allow_private_targets: bool = option(
         "let webhooks and other outgoing calls reach private, loopback and link-local addresses", default=False
     )

@@ -23,6 +23,7 @@ from quorate.app.delegations import Delegations
 from quorate.app.directory import Desk
 from quorate.app.evidence import Verifier
 from quorate.app.factors import Factors
+from quorate.app.founding import Founding
 from quorate.app.grants import Grants
 from quorate.app.keyring import Keyring
 from quorate.app.limits import Attempts
@@ -236,6 +237,7 @@ class _Built:
             audit=Audit(desk),
             me=lambda actor: me(db, actor, clock),
             tenants=Tenants(db),
+            founding=Founding(db, clock=clock, new_id=new_id, operators=settings.operator_tenant),
             cursors=Cursors(seal),
             clock=clock,
         )

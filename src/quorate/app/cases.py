@@ -14,6 +14,7 @@ from quorate.app.cursors import Cursors
 from quorate.app.defaults import ApprovalDefaults
 from quorate.app.delegations import Delegations
 from quorate.app.factors import Factors
+from quorate.app.founding import Founding
 from quorate.app.grants import Grants
 from quorate.app.keyring import Keyring
 from quorate.app.listing import Listing
@@ -66,5 +67,6 @@ class UseCases:
     audit: Audit
     me: Callable[[Actor], Awaitable[Me]]
     tenants: Tenants
+    founding: Founding
     cursors: Cursors
     clock: Callable[[], datetime]

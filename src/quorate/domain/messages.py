@@ -87,6 +87,7 @@ EVENTS: Final[Mapping[str, str]] = {
     "security.lockout": "five wrong tries in a row: for five minutes nothing counts, not even what is right",
     "identity_provider.changed": "who outside says who somebody is was settled",
     "identity_provider.removed": "nobody outside says any more who somebody is",
+    "tenant.created": "a tenant was made: this one, or by this one's administrators another",
     "tenant.changed": "what is settled for the steps of all workflows changed",
     "delegation.created": "somebody lent their say",
     "delegation.updated": "a delegation changed",

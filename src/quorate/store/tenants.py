@@ -1,10 +1,11 @@
-"""The tenants themselves. Only the owner makes them."""
+"""The tenants themselves: made by the operator's commands, or over the API by whom the operator lets."""
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from msgspec import Struct
 
 from quorate.store.database import Database
@@ -74,6 +75,20 @@ async def put_tenants(tx: Tx, tenants: Collection[Tenant]) -> set[UUID]:
         list(tx.tenants),
     )
     return {row["id"] for row in rows}
+
+
+async def add(tx: Tx, tenant: Tenant) -> None:
+    """Make a tenant, which the transaction must have named. Raises: asyncpg.UniqueViolationError: the slug is taken."""
+    await tx.run(
+        """
+        INSERT INTO tenant (id, slug, name, settings, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $5)
+        """,
+        tenant.id,
+        tenant.slug,
+        tenant.name,
+        msgspec.json.encode(tenant.settings),
+        tenant.created_at,
+    )
 
 
 async def directory_versions(tx: Tx) -> dict[UUID, int]:

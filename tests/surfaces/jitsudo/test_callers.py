@@ -74,7 +74,7 @@ async def test_what_is_looked_at_comes_in_one_order(jit: Jit) -> None:
 
 
 async def test_unknown_paths_and_wrong_methods_are_told_in_these_words(jit: Jit) -> None:
-    for path in ("/nothing", "/requests/x/y/z", "/tenants", "/auth", "/notification-channels/email"):
+    for path in ("/nothing", "/requests/x/y/z", "/auth", "/notification-channels/email"):
         assert error(await jit.call(None, "GET", path)) == (404, "not_found")
         assert error(await jit.call("ada", "POST", path, {})) == (404, "not_found")
     answer = await jit.call("ada", "DELETE", "/requests")

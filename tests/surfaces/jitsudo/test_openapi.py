@@ -18,7 +18,8 @@ from tests.surfaces.native.test_openapi import misfits
 
 ROUTES: tuple[Route[Any], ...] = surface(None).routes  # type: ignore[arg-type]  # Nobody is called.
 CLOSED = [route for route in ROUTES if route.who is not Who.ANYONE]
-AWAY = {("GET", "/auth/login"), ("GET", "/auth/callback")}  # They need a provider: see test_oidc.
+# They need a provider, or an operator: see test_oidc and test_tenants.
+AWAY = {("GET", "/auth/login"), ("GET", "/auth/callback"), ("POST", "/tenants")}
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 
 

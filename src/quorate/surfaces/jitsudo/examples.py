@@ -52,6 +52,15 @@ _EXAMPLES: Final[Mapping[str, Any]] = {
         "enabled": True,
         "event_filters": ["request.pending", "grant.active"],
     },
+    "NewTenant": {
+        "name": "Globex",
+        "slug": "globex",
+        "owner_email": "grace@globex.example",
+        "owner_name": "Grace Ott",
+        "locale": "en-GB",
+        "sso_start_url": "https://globex.awsapps.com/start",
+        "sso_region": "eu-west-1",
+    },
     "OidcSettings": {
         "issuer_url": "https://login.acme.example",
         "client_id": "quorate",

@@ -196,6 +196,18 @@ class OidcSettings(Struct, frozen=True):
     scopes: Annotated[tuple[Word, ...], Meta(max_length=20)] | None = None
 
 
+class NewTenant(Struct, frozen=True):
+    """A tenant to make, and who looks after it. `locale` and `sso_…` are kept; nothing here uses them."""
+
+    name: Word
+    slug: Annotated[str, Meta(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+    owner_email: Annotated[str, Meta(max_length=255, pattern=r"^[^@\s]+@[^@\s]+$")]
+    owner_name: Word | None = None
+    locale: Word | None = None
+    sso_start_url: Annotated[str, Meta(max_length=2000, pattern=r"^https?://[^\s/@]+(/\S*)?$")] | None = None
+    sso_region: Word | None = None
+
+
 class Departure(Struct, frozen=True):
     """Whose provider a browser wants to sign in at: it cannot send a header."""
 

@@ -5,7 +5,18 @@ from dataclasses import replace
 from typing import Any, Final, TypeAlias
 
 from quorate.surfaces.http.surface import BEARER, Route, Surface, Who
-from quorate.surfaces.jitsudo import audit, channels, entitlements, grants, keys, oidc, policies, requests, shown
+from quorate.surfaces.jitsudo import (
+    audit,
+    channels,
+    entitlements,
+    grants,
+    keys,
+    oidc,
+    policies,
+    requests,
+    shown,
+    tenants,
+)
 from quorate.surfaces.jitsudo import reading as given
 from quorate.surfaces.jitsudo.examples import example_of
 from quorate.surfaces.jitsudo.services import SURFACE, Services
@@ -201,6 +212,16 @@ _ADMINISTRATION: Final[Table] = (
         "List audit log",
         query=given.AuditListing,
         answer=shown.Listed[audit.EntryShown],
+    ),
+    _route(
+        "POST",
+        "/tenants",
+        tenants.create,
+        "Create a tenant: for administrators of the operator's",
+        body=given.NewTenant,
+        answer=tenants.TenantShown,
+        status=201,
+        errors=(409,),
     ),
     _route(
         "POST",
