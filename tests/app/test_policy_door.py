@@ -147,3 +147,16 @@ async def test_olus_policies_are_her_own(ruled: Ruled, db: Database, olu: UUID) 
 
     assert (await acme.ask()).request.is_open
     assert (await theirs.acme.ask()).request.status is Outcome.REJECTED
+
+
+async def test_what_a_tenant_has_for_policies_is_read_once(ruled: Ruled) -> None:
+    acme = ruled.acme
+    await acme.workflow(acme.ana)
+    compiled = []
+    for asker in (acme.rhea, acme.ben):
+        await acme.ask(asker)
+        async with acme.db.tx([acme.tenant]) as tx:
+            compiled.append((await acme.door.shelf.ready(tx))[acme.tenant].compiled)
+
+    assert compiled[0] is compiled[1]
+    assert len(acme.door.shelf) == 1

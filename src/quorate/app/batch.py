@@ -14,8 +14,9 @@ from quorate.app.cedar.ready import Shelf
 from quorate.app.defaults import settled_for
 from quorate.app.filing import AskAccess, Asking, Planned
 from quorate.app.judging import may_approve
+from quorate.app.lanes import Wait
 from quorate.app.look import look
-from quorate.app.orders import Answer, Done, Order, Wait
+from quorate.app.orders import Answer, Done, Order
 from quorate.app.record import NOWHERE, Caused, Change, execute, give, owe, write_down
 from quorate.app.tenants import Rules
 from quorate.domain import commands as do
@@ -54,7 +55,8 @@ async def run(
 
     Raises: Retryable, CommitUnknown, and whatever a mistake of ours raises. Then nobody has been answered.
     """
-    at, shelf = clock(), shelf or Shelf()
+    at = clock()
+    shelf = Shelf() if shelf is None else shelf  # An empty one is none the less the one to keep things in.
     async with db.tx({order.tenant for order in orders}) as tx:
         answers = await _answered_before(tx, orders, at)
         live = [order for order in orders if order.id not in answers]
@@ -222,7 +224,8 @@ class _Working:
             if held.lost_at is not None:
                 now = apply_all(held.request, events)
                 events += lifecycle.handle(now, do.LoseTarget(), people, at=max(at, now.updated_at))
-            self._happen(key, Caused(self._new_id(), None, NOWHERE, tuple(events)))
+            if events:
+                self._happen(key, Caused(self._new_id(), None, NOWHERE, tuple(events)))
 
     def _handle(self, order: Order, key: Key | None) -> Done:
         if key is None or key not in self._held:

@@ -86,7 +86,7 @@ class Policies:
         shelf: Shelf | None = None,
     ) -> None:
         self._db, self._clock, self._new_id = db, clock, new_id
-        self._shelf = shelf or Shelf()
+        self._shelf = Shelf() if shelf is None else shelf
         self._asking = Asking(self._shelf, clock)
 
     async def ready(self, tx: Tx) -> dict[UUID, Ready]:
