@@ -12,6 +12,7 @@ from quorate.app.second_step import SecondFactor
 from quorate.app.sessions import Opened, Sessions
 from quorate.app.signin import InvalidCredentials
 from quorate.app.verify import jwk, totp
+from quorate.domain.refusals import LockedOut
 from quorate.store import factors
 from quorate.store.factors import StoredTotp
 from tests.app.directory import PASSWORD, SEALER, World, a_user
@@ -143,7 +144,7 @@ async def test_after_five_wrong_passwords_no_password_opens_a_session_for_five_m
         with pytest.raises(InvalidCredentials):
             await opened(sessions, login, "wrong")
 
-    with pytest.raises(InvalidCredentials):
+    with pytest.raises(LockedOut):
         await opened(sessions, login, PASSWORD)
     world.clock.passes(minutes=5)
     assert (await opened(sessions, login, PASSWORD)).awaits_factor is False
