@@ -118,13 +118,11 @@ async def everything(search: Search, number: int) -> None:
     ana, many, pending = actor(ANA), actor(MANY), Outcome.PENDING
     some = (await search.inbox(ana, limit=25)).total
     every = (await search.inbox(many, limit=25)).total
-    page = await search.inbox(many, limit=25)
-    after = (page.items[-1].held.request.created_at, page.items[-1].id)
     deep = number // 2 - 100
     who = (await search.requests(TENANT, limit=1)).items[0].request.filing.requester
     await measure(f"inbox, 25 of {some:,}", lambda: search.inbox(ana, limit=25))
     await measure(f"inbox, 25 of {every:,}, with the total", lambda: search.inbox(many, limit=25))
-    await measure("the same, next page by keyset", lambda: search.inbox(many, limit=25, after=after))
+    await measure("the same, the second page", lambda: search.inbox(many, limit=25, offset=25))
     await measure("inbox of nobody in particular", lambda: search.inbox(actor(RHEA), limit=25))
     await measure("requests, 25 newest", lambda: search.requests(TENANT, limit=25))
     await measure("requests, 25 newest pending", lambda: search.requests(TENANT, status=pending, limit=25))

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any, Final, TypeAlias
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from quorate.app.audit import Audit
 from quorate.app.cases import UseCases
@@ -54,6 +54,7 @@ from quorate.app.webhooks import Webhooks
 from quorate.app.workflows import Workflows
 from quorate.settings import Settings
 from quorate.store.database import Database
+from quorate.store.ids import new_id
 from quorate.surfaces.britive import routes as britive
 from quorate.surfaces.documents import api as documents
 from quorate.surfaces.fortanix import routes as fortanix
@@ -97,7 +98,7 @@ async def running(
     dsn: str,
     *,
     clock: Callable[[], datetime] = now,
-    new_id: Callable[[], UUID] = uuid4,
+    new_id: Callable[[], UUID] = new_id,
     seal: Sealer | None = None,
     passwords: Passwords | None = None,
     loops: Sequence[Loop] = (),

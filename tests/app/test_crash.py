@@ -13,7 +13,8 @@ from uuid import UUID, uuid4
 import msgspec
 import pytest
 
-from quorate.app.commands import Door, Unavailable
+from quorate.app.commands import Door
+from quorate.app.lanes import Unavailable
 from quorate.domain import commands as do
 from quorate.domain.events import Outcome
 from quorate.store.database import Database

@@ -111,15 +111,15 @@ async def test_what_was_read_before_a_change_is_not_remembered_past_it(
     ana = await a_user(world.db, tenant)
     key, secret = await a_key(world.db, tenant, ana)
     has_read, may_go = asyncio.Event(), asyncio.Event()
-    read = store.account
+    read = store.accounts
 
     async def slowly(*args: Any) -> Any:
-        account = await read(*args)
+        found = await read(*args)
         has_read.set()
         await may_go.wait()
-        return account
+        return found
 
-    monkeypatch.setattr(store, "account", slowly)
+    monkeypatch.setattr(store, "accounts", slowly)
     first = asyncio.create_task(arrive(world, secret))
     await has_read.wait()
     await change(world.db, tenant, REVOKE, key)
@@ -136,13 +136,13 @@ async def test_a_remembered_credential_asks_the_database_once(
     ana = await a_user(world.db, tenant)
     _, secret = await a_key(world.db, tenant, ana)
     asked: list[UUID] = []
-    read = store.account
+    read = store.accounts
 
     async def counted(*args: Any) -> Any:
         asked.append(tenant)
         return await read(*args)
 
-    monkeypatch.setattr(store, "account", counted)
+    monkeypatch.setattr(store, "accounts", counted)
     for _ in range(5):
         await arrive(world, secret)
 

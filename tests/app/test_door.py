@@ -9,7 +9,8 @@ import pytest
 from quorate.app import batch
 from quorate.app.commands import Door
 from quorate.app.filing import Start
-from quorate.app.orders import Done, Wait
+from quorate.app.lanes import Wait
+from quorate.app.orders import Done
 from quorate.domain import commands as do
 from quorate.domain import refusals as no
 from quorate.domain.events import Choice, Decided, Outcome

@@ -12,7 +12,7 @@ from quorate.store import search
 from quorate.store.bound import Place, Way
 from quorate.store.database import Database, Tx
 from quorate.store.migrate import migrate
-from quorate.store.search import Filter
+from quorate.store.search import Filter, Glance
 from tests.store.servers import Server, on_both
 
 pytestmark = on_both
@@ -111,19 +111,20 @@ def scans(plan: str) -> list[str]:
     return [line for line in plan.splitlines() if "Seq Scan" in line]
 
 
-@pytest.mark.parametrize("after", [None, AFTER], ids=["from the top", "from a place"])
-async def test_an_inbox_is_looked_up_and_never_scanned_for(full: Database, after: Place | None) -> None:
+@pytest.mark.parametrize("offset", [0, 25], ids=["from the top", "from a place"])
+async def test_inboxes_are_looked_up_and_never_scanned_for(full: Database, offset: int) -> None:
     async with full.tx([TENANT]) as tx:
         explaining = Explaining(tx)
-        page, total = await search.inbox(explaining, TENANT, WAYS, NOW, limit=25, after=after)
+        of_many, of_nobody = Glance(TENANT, WAYS, 25, offset), Glance(TENANT, WAYS[1:], 25)
+        (page, total), nothing = await search.inboxes(explaining, [of_many, of_nobody], NOW)
 
     [plan] = explaining.plans
     assert scans(plan) == []
     assert "using inbox_newest_first " in plan
-    # Of the page, and from version 16 on of the count. Each key's tasks come in order: the reading ends with the page.
-    assert plan.count("Sort Key") <= 2
+    assert "using task_key " in plan
     assert len(page) == 25
     assert total > 50
+    assert nothing == ([], 0)
 
 
 FILTERS = {
@@ -175,7 +176,7 @@ async def test_a_total_is_summed_up_from_differences(full: Database) -> None:
 async def everything(tx: Tx, tenant: UUID) -> list[object]:
     """What every way of looking shows of a tenant."""
     return [
-        *await search.inbox(tx, tenant, WAYS, NOW, limit=5),
+        *(await search.inboxes(tx, [Glance(tenant, WAYS, 5)], NOW))[0],
         await search.requests(tx, tenant, Filter(), NOW, limit=5),
         await search.requests(tx, tenant, Filter(status="expired"), NOW, limit=5),
         await search.count(tx, tenant, Filter(), NOW),
@@ -196,5 +197,5 @@ async def test_with_row_security_down_what_is_shown_is_still_of_the_tenant_that_
 ) -> None:
     async with full.tx([TENANT]) as tx:
         fenced = await everything(tx, TENANT)
-    async with bare.tx([OLU]) as tx:
+    async with bare.tx([TENANT]) as tx:
         assert await everything(tx, TENANT) == fenced

@@ -1,38 +1,31 @@
 """The door: the only place that changes a request. Lock, decide, record, in one transaction for many commands.
 
-Commands that arrive on a lane while a transaction is in flight wait together and become the next one. There is no
-timer: an idle server runs batches of one, a busy one shares the cost of locking, writing and flushing among all who
-wait. A lane is a fixed share of the tenants.
+Commands that arrive on a lane while a transaction is in flight wait together and become the next one, and share the
+cost of locking, writing and flushing. A lane is a fixed share of the tenants.
 """
 
 import asyncio
 import logging
-from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from quorate.app import batch
 from quorate.app.cedar.ready import Shelf
+from quorate.app.lanes import Lane, Unavailable
 from quorate.app.numbers import Numbers
-from quorate.app.orders import Answer, Done, Order, Wait
+from quorate.app.orders import Answer, Done, Order
 from quorate.store import history
 from quorate.store.database import CommitUnknown, Database, NoRoom, Retryable, Unreachable
 
 log = logging.getLogger(__name__)
 
-MOST = 128  # commands a batch
 TRIES = 6
 FIRST_PAUSE = timedelta(milliseconds=50)  # Doubles with every try: about 1.5 s in all, a restart of the database.
 
 _Fate = Answer | Exception
-
-
-class Unavailable(Exception):
-    """The database could not be reached, or answered nothing but conflicts: the caller may try again."""
 
 
 class Door:
@@ -46,7 +39,7 @@ class Door:
         self._clock, self._new_id, self._db = clock, new_id, db
         self.shelf = Shelf()
         self._numbers = Numbers(db)
-        self._lanes = [_Lane(self._run) for _ in range(lanes)]
+        self._lanes: list[Lane[Order, Done]] = [Lane(self._run) for _ in range(lanes)]
 
     async def take(self, order: Order) -> Done:
         """Carry out one order. Whoever is answered has been committed; hanging up cancels nothing.
@@ -162,65 +155,3 @@ class Door:
                 command: replace(await batch.done_before(tx, tenant, request, seq, command), replayed=False)
                 for command, (tenant, request, seq) in known.items()
             }
-
-
-class _Waiting(Struct):
-    order: Order
-    answer: asyncio.Future[Done]
-
-
-class _Lane:
-    """Orders in the line they came in, and one transaction in flight."""
-
-    def __init__(self, run: Callable[[Sequence[Order]], Awaitable[list[_Fate]]]) -> None:
-        self._run = run
-        self._line: deque[_Waiting] = deque()
-        self._driver: asyncio.Task[None] | None = None
-        self._closed = False
-
-    @property
-    def is_closed(self) -> bool:
-        return self._closed
-
-    def wait_for(self, order: Order) -> "asyncio.Future[Done]":
-        answer: asyncio.Future[Done] = asyncio.get_running_loop().create_future()
-        if self._closed:
-            answer.set_exception(Unavailable())
-            return answer
-        self._line.append(_Waiting(order, answer))
-        if self._driver is None:
-            self._driver = asyncio.create_task(self._drive())
-        return answer
-
-    async def close(self) -> None:
-        self._closed = True
-        if self._driver is not None:
-            await self._driver
-
-    async def _drive(self) -> None:
-        try:
-            while self._line:
-                await asyncio.sleep(0)  # Whoever was just answered may ask again, and then comes along at once.
-                await self._answer([self._line.popleft() for _ in range(min(MOST, len(self._line)))])
-        finally:
-            self._driver = None
-
-    async def _answer(self, together: list[_Waiting]) -> None:
-        try:
-            answers = await self._run([waiting.order for waiting in together])
-        except BaseException:
-            for waiting in together:
-                if not waiting.answer.done():
-                    waiting.answer.set_exception(Unavailable())
-            raise
-        again = []
-        for waiting, answer in zip(together, answers, strict=True):
-            if isinstance(answer, Wait):
-                again.append(waiting)
-            elif waiting.answer.done():
-                continue  # The loop is ending and has cancelled it.
-            elif isinstance(answer, Exception):
-                waiting.answer.set_exception(answer)
-            else:
-                waiting.answer.set_result(answer)
-        self._line.extendleft(reversed(again))

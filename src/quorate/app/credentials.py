@@ -9,13 +9,14 @@ import hashlib
 import hmac
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from quorate.app.actor import Actor, CredentialKind, How, NotSignedIn
 from quorate.app.keys import secret_hash, session_named
+from quorate.app.lanes import Lane, each_its_own
 from quorate.app.tokens import Claims, Tokens
 from quorate.store import signin as store
 from quorate.store.database import Database
@@ -66,6 +67,7 @@ class Credentials:
         self._stamps: dict[UUID, int] = {}
         self._versions: dict[UUID, int] = {}
         self._forgettings = 0
+        self._keys = Lane(each_its_own(self._find_keys), at_once=2)
 
     async def actor(self, credential: str, *, surface: str, address: str) -> Actor:
         """Sign in by an API key, an access token of ours, a session's own token, or a token of a tenant's provider.
@@ -180,25 +182,31 @@ class Credentials:
             raise NotSignedIn
         async with self._db.tx({found.tenant}) as tx:
             account = await store.account(tx, found.tenant, found.principal, at)
-            await store.used(tx, found.tenant, found.id, at)
+            await store.used(tx, [(found.tenant, found.id)], at)
         assert account is not None, "the database lets no credential be without a holder"
         if not account.is_service:
             raise NotSignedIn
         return self._found(account, found.id, "key" if found.kind == "key" else "client", found.expires_at)
 
     async def _by_key(self, digest: bytes) -> _Known:
-        found = [key for key in await store.credentials_by_hash(self._db, digest) if key.kind == "key"]
-        live = [key for key in found if key.revoked_at is None]
-        if len(live) != 1:
-            raise NotSignedIn("revoked" if found and not live else "unknown")
-        key, at = live[0], self._clock()
-        if key.expires_at is not None and key.expires_at <= at:
-            raise NotSignedIn("expired")
-        async with self._db.tx({key.tenant}) as tx:
-            account = await store.account(tx, key.tenant, key.principal, at)
-            await store.used(tx, key.tenant, key.id, at)
-        assert account is not None, "the database lets no credential be without a holder"
+        key, account = await self._keys.wait_for(digest)
         return self._found(account, key.id, "key", key.expires_at)
+
+    async def _find_keys(self, digests: Sequence[bytes]) -> list[tuple[store.Credential, store.Account] | Exception]:
+        """Look up the keys of all who wait, with their holders."""
+        at = self._clock()
+        keys = [_only_key(found, at) for found in await store.credentials_by_hashes(self._db, digests)]
+        live = [key for key in keys if isinstance(key, store.Credential)]
+        if not live:
+            return [key for key in keys if isinstance(key, NotSignedIn)]
+        async with self._db.tx({key.tenant for key in live}) as tx:
+            accounts = await store.accounts(tx, {(key.tenant, key.principal) for key in live}, at)
+            if unnoted := {(key.tenant, key.id) for key in live if store.is_long_unused(key, at)}:
+                await store.used(tx, unnoted, at)
+        return [
+            key if isinstance(key, NotSignedIn) else (key, accounts[key.tenant, key.principal])  # It has a foreign key.
+            for key in keys
+        ]
 
     async def _by_token(self, claims: Claims) -> _Known:
         async with self._db.tx({claims.tenant}) as tx:
@@ -228,6 +236,17 @@ async def program_credential(db: Database, secret: str, at: datetime, *, of: UUI
     found = await store.credentials_by_hash(db, secret_hash(secret))
     theirs = [one for one in found if one.principal == of and one.kind in ("key", "client") and is_usable(one, at)]
     return theirs[0] if theirs else None
+
+
+def _only_key(found: Sequence[store.Credential], at: datetime) -> store.Credential | NotSignedIn:
+    """Give the key that is meant by a secret; or why there is none that counts."""
+    keys = [one for one in found if one.kind == "key"]
+    live = [key for key in keys if key.revoked_at is None]
+    if len(live) != 1:
+        return NotSignedIn("revoked" if keys and not live else "unknown")
+    if live[0].expires_at is not None and live[0].expires_at <= at:
+        return NotSignedIn("expired")
+    return live[0]
 
 
 def is_alive(session: store.Session, account: store.Account, at: datetime) -> bool:

@@ -136,5 +136,6 @@ def _named(condition: Condition, caller: UUID) -> Condition:
 
 
 async def _person(tx: Tx, id: UUID, at: datetime) -> Person:
+    [tenant] = tx.tenants
     people = await seen(tx, {id}, (), at)
-    return Person(id, people.human(id), tuple(await ways_of(tx, id, at)))
+    return Person(id, people.human(id), tuple((await ways_of(tx, {(tenant, id)}, at))[tenant, id]))

@@ -6,6 +6,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from quorate.app.filing import Asking
+from quorate.app.lanes import Wait
 from quorate.app.record import NOWHERE, Origin
 from quorate.app.tenants import Rules
 from quorate.domain import commands as do
@@ -70,10 +71,6 @@ class Done(Struct, frozen=True):
     @property
     def request(self) -> Request:
         return self.held.request
-
-
-class Wait(Struct, frozen=True):
-    """No answer yet: the order touches what another order of this batch touches, so it belongs into the next."""
 
 
 Answer = Done | Refusal | Wait

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from quorate.app.commands import Unavailable
+from quorate.app.lanes import Unavailable
 from quorate.app.oidc.issuers import ProviderAway
 from quorate.store.database import CommitUnknown, Retryable
 

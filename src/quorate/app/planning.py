@@ -13,7 +13,7 @@ from quorate.app.judging import Judge, judges
 from quorate.app.operations.asking import Governed, govern
 from quorate.domain import routing
 from quorate.domain.breakglass import REVIEW_WITHIN
-from quorate.domain.workflows import Route, Workflow
+from quorate.domain.workflows import Route, Status, Workflow
 from quorate.store import targets as store
 from quorate.store.policies import Thing
 from quorate.store.requests import Key
@@ -78,12 +78,9 @@ def _breaks(asking: Asking) -> bool:
 
 async def _plan(tx: Tx, askings: Sequence[tuple[UUID, Asking]]) -> list[Planned]:
     targets = await _targets(tx, askings)
-    chosen = await _choose(tx, askings, targets)
-    keys = {key for key in chosen if key is not None}
-    workflows = await store.workflows(tx, keys) if keys else {}
+    workflows = await _governing(tx, askings, targets)
     planned = []
-    for (_, asking), target, key in zip(askings, targets, chosen, strict=True):
-        workflow = workflows.get(key) if key else None
+    for (_, asking), target, workflow in zip(askings, targets, workflows, strict=True):
         route = workflow.route if workflow else None
         if isinstance(asking, AskAccess) and workflow is None and asking.terms.built_in_step:
             route = routing.BUILT_IN
@@ -129,24 +126,46 @@ def _unregistered(tenant: UUID, asking: Asking) -> TargetRow | None:
     )
 
 
-async def _choose(
+async def _governing(
     tx: Tx, askings: Sequence[tuple[UUID, Asking]], targets: Sequence[TargetRow | None]
-) -> list[Key | None]:
-    access = [(tenant, asking) for tenant, asking in askings if isinstance(asking, AskAccess)]
-    candidates = {}
-    if access:
-        types = {kind_of(asking) for _, asking in access} | {row.type for row in targets if row}
-        own = {row.workflow for row in targets if row and row.workflow}
-        own |= {asking.workflow for _, asking in access if asking.workflow}
-        candidates = await store.candidates(tx, {tenant for tenant, _ in access}, types, own)
-    chosen: list[Key | None] = []
-    for (tenant, asking), row in zip(askings, targets, strict=True):
-        if isinstance(asking, AskOperation):
-            id = None  # See `govern`.
-        elif isinstance(asking, Start):
-            id = as_id(asking.workflow)
-        else:
-            preferred = asking.workflow or (row.workflow if row else None)
-            id = routing.choose(candidates[tenant], kind_of(asking), preferred, row.type if row else None)
-        chosen.append(Key(tenant, id) if id else None)
-    return chosen
+) -> list[Workflow | None]:
+    """Find the workflow that governs each asking; of an operation see `govern`.
+
+    Most targets have one of their own: what others there are is looked up only for the rest.
+    """
+    own = [_own(asking, row) for (_, asking), row in zip(askings, targets, strict=True)]
+    keys = [Key(tenant, id) if id else None for (tenant, _), id in zip(askings, own, strict=True)]
+    wanted = {key for key in keys if key}
+    known = await store.workflows(tx, wanted) if wanted else {}
+    open_to_choice = [
+        place
+        for place, ((_, asking), key) in enumerate(zip(askings, keys, strict=True))
+        if isinstance(asking, AskAccess) and not _is_active(known.get(key) if key else None)
+    ]
+    if open_to_choice:
+        tenants = {askings[place][0] for place in open_to_choice}
+        types = {kind_of(askings[place][1]) for place in open_to_choice}
+        types |= {row.type for place in open_to_choice if (row := targets[place])}
+        candidates = await store.candidates(tx, tenants, types)
+        for place in open_to_choice:
+            (tenant, asking), row = askings[place], targets[place]
+            id = routing.choose(candidates[tenant], kind_of(asking), own[place], row.type if row else None)
+            keys[place] = Key(tenant, id) if id else None
+        wanted = {key for key in keys if key} - known.keys()
+        known |= await store.workflows(tx, wanted) if wanted else {}
+    return [known.get(key) if key else None for key in keys]
+
+
+def _own(asking: Asking, row: TargetRow | None) -> UUID | None:
+    """Name the workflow that was asked for, or that the target was given."""
+    match asking:
+        case AskOperation():
+            return None
+        case Start():
+            return as_id(asking.workflow)
+        case AskAccess():
+            return asking.workflow or (row.workflow if row else None)
+
+
+def _is_active(workflow: Workflow | None) -> bool:
+    return workflow is not None and workflow.status is Status.ACTIVE

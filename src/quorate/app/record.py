@@ -14,6 +14,7 @@ from quorate.domain.operations import Reply
 from quorate.domain.people import mentioned
 from quorate.domain.requests import Request, StepState
 from quorate.domain.workflows import Joined, Kind
+from quorate.store.ids import new_command_id
 from quorate.store.requests import (
     Changes,
     Counted,
@@ -109,7 +110,7 @@ def give(changes: Changes, change: Change, new_id: Callable[[], UUID]) -> None:
                 grant = granted_by(change.after.request, event.at, new_id())
                 if grant is not None:
                     changes.grants.append(
-                        Given(grant, change.before is None, new_id(), caused.actor, caused.origin.surface)
+                        Given(grant, change.before is None, new_command_id(), caused.actor, caused.origin.surface)
                     )
 
 

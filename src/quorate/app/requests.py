@@ -31,6 +31,7 @@ from quorate.store import overrides, replays, tasks
 from quorate.store import requests as store
 from quorate.store.database import Database
 from quorate.store.history import Past
+from quorate.store.ids import new_command_id
 from quorate.store.replays import ReplayKey
 from quorate.store.requests import Key
 from quorate.store.tx import Tx
@@ -247,7 +248,7 @@ class Requests:
         how = actor.how
         done = await self._door.take(
             Order(
-                id=self._new_id(),
+                id=new_command_id(),
                 tenant=actor.tenant,
                 actor=actor.principal,
                 what=what,

@@ -5,19 +5,19 @@ Who may read is looked up in the transaction that reads. What is listed is what 
 
 from collections.abc import Callable, Collection, Iterator
 from datetime import datetime
-from typing import Generic, TypeVar
 from uuid import UUID
 
 from msgspec import Struct
 
 from quorate.app.actor import Actor
-from quorate.app.ways import MANY, seen, ways_of
+from quorate.app.inboxes import Inboxes, Page, Task
+from quorate.app.ways import MANY, seen
 from quorate.domain import lifecycle, routing
 from quorate.domain import refusals as no
 from quorate.domain.events import Cause, Closed, Outcome, RequestKind
 from quorate.domain.people import People, mentioned
 from quorate.domain.permissions import WORKFLOW_READ, allows
-from quorate.domain.requests import Request, StepState
+from quorate.domain.requests import Request
 from quorate.domain.workflows import Kind, Node
 from quorate.store import history, requests, search
 from quorate.store.bound import Place
@@ -27,25 +27,10 @@ from quorate.store.requests import Held, Key
 from quorate.store.search import Card, Filter
 from quorate.store.tx import Tx
 
-Listed = TypeVar("Listed")
+__all__ = ["ACCESS", "EVERY_KIND", "Approver", "Cast", "Page", "Search", "Task"]
 
 EVERY_KIND = frozenset(RequestKind)
 ACCESS = frozenset({RequestKind.ACCESS})
-
-
-class Page(Struct, Generic[Listed], frozen=True):
-    """A part of a list, and how many there are in all."""
-
-    items: tuple[Listed, ...]
-    total: int
-
-
-class Task(Struct, frozen=True):
-    """An open step as its approvers see it: the task's id, the request, the step."""
-
-    id: UUID
-    held: Held
-    state: StepState
 
 
 class Approver(Struct, frozen=True):
@@ -67,20 +52,15 @@ class Cast(Struct, frozen=True):
 
 
 class Search:
-    """What anybody may look up. Every method is one transaction of one tenant."""
+    """What anybody may look up, each in one transaction."""
 
     def __init__(self, db: Database, clock: Callable[[], datetime]) -> None:
         self._db, self._clock = db, clock
+        self._inboxes = Inboxes(db, clock)
 
-    async def inbox(self, actor: Actor, *, limit: int, offset: int = 0, after: Place | None = None) -> Page[Task]:
-        """List the open tasks that the caller can decide now, newest request first. `after` is a task's place."""
-        at = self._clock()
-        async with self._db.tx([actor.tenant]) as tx:
-            ways = await ways_of(tx, actor.principal, at)
-            if not ways:
-                return Page((), 0)
-            found, total = await search.inbox(tx, actor.tenant, ways, at, limit=limit, offset=offset, after=after)
-        return Page(tuple(Task(id, held, held.request.walk[held.tasks.index(id)]) for id, held in found), total)
+    async def inbox(self, actor: Actor, *, limit: int, offset: int = 0) -> Page[Task]:
+        """List the open tasks that the caller can decide now, newest request first."""
+        return await self._inboxes.page(actor, limit=limit, offset=offset)
 
     async def requests(
         self,

@@ -249,7 +249,7 @@ class Sessions:
             waits = credential is None and await self._second.is_wanted(tx, account)
             await store.open_session(tx, account.tenant, replace(session, awaits_factor=waits))
             if credential is not None:
-                await store.used(tx, account.tenant, credential, at)
+                await store.used(tx, [(account.tenant, credential)], at)
             if waits:
                 to_sign = await self._second.ask(tx, account, id, token)
             elif origin is not None:

@@ -296,7 +296,7 @@ class SignIn:
         async with self._db.tx({client.tenant}) as tx:
             account = await store.account(tx, client.tenant, client.principal, self._clock())
             slug = await store.slug(tx, client.tenant)
-            await store.used(tx, client.tenant, client.id, at)
+            await store.used(tx, [(client.tenant, client.id)], at)
         if account is None or slug is None or not account.active:
             raise InvalidClient
         if any(word in KNOWN and not allows(account.permissions, word) for word in scope.split()):

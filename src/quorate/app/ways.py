@@ -1,6 +1,6 @@
 """In which ways open tasks may be somebody's: the keys of the inboxes that are theirs now."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from uuid import UUID
 
@@ -17,18 +17,36 @@ from quorate.store.tx import Tx
 MANY = (Kind.GROUP, Kind.ROLE, Kind.HOLDER)
 
 
-async def ways_of(tx: Tx, account: UUID, at: datetime) -> list[Way]:
-    """Work out in which ways open tasks may be an account's: by what it is, and by what its delegators are."""
-    [tenant] = tx.tenants
-    people = await seen(tx, {account}, (), at)
+async def ways_of(tx: Tx, accounts: Collection[tuple[UUID, UUID]], at: datetime) -> dict[tuple[UUID, UUID], list[Way]]:
+    """Work out in which ways open tasks may be those of accounts, each a tenant and an id: by what it is, and by what
+    its delegators are.
+    """
+    rules, views = await tenants.rules(tx), await view.read(tx, accounts, (), at)
+    people = {
+        tenant: People(seen.persons, seen.crowds, rules[tenant].self_approval, rules[tenant].fallback)
+        for tenant, seen in views.items()
+    }
+    seats = {(tenant, id): _seats(id, people[tenant]) for tenant, id in accounts}
+    near = await search.near(tx, {(tenant, id) for (tenant, _), ones in seats.items() for id in _behind(ones)})
+    return {account: _ways(ones, people[account[0]], near[account[0]]) for account, ones in seats.items()}
+
+
+def _seats(account: UUID, people: People) -> list[Person]:
+    """Name the account, and whom it may stand in for; nobody if it may not act."""
     caller = people.person(account)
     if not people.is_active(caller.id):
         return []
-    seats = [caller, *(giver for id in caller.delegators if (giver := people.person(id)).active)]
-    near = await search.near(tx, tenant, {id for one in seats for id in (one.id, one.human)})
+    return [caller, *(giver for id in caller.delegators if (giver := people.person(id)).active)]
+
+
+def _behind(seats: Collection[Person]) -> set[UUID]:
+    return {id for one in seats for id in (one.id, one.human)}
+
+
+def _ways(seats: list[Person], people: People, near: Mapping[UUID, Near]) -> list[Way]:
     ways = []
     for one in seats:
-        both = (caller, one) if one is not caller else (caller,)
+        both = (seats[0], one) if one is not seats[0] else (one,)
         shut = tuple(id for who in both for id in (who.id, who.human))
         barred = tuple(id for who in both for id in _accounts(who.human, people, near))
         keys = tuple(_keys(one, near[one.id]))
@@ -37,7 +55,7 @@ async def ways_of(tx: Tx, account: UUID, at: datetime) -> list[Way]:
     return ways
 
 
-def _accounts(human: UUID, people: People, near: dict[UUID, Near]) -> Iterator[UUID]:
+def _accounts(human: UUID, people: People, near: Mapping[UUID, Near]) -> Iterator[UUID]:
     """Name the accounts behind which this human being stands."""
     if people.human(human) == human:
         yield human

@@ -12,7 +12,6 @@ import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from uuid import uuid4
 
 import uvicorn
 import uvloop
@@ -28,6 +27,7 @@ from quorate.commands.terminal import note, progress
 from quorate.settings import Settings
 from quorate.store.database import Database
 from quorate.store.embedded import Embedded
+from quorate.store.ids import new_id
 from quorate.surfaces.http.origin import Origin
 from quorate.surfaces.http.serving import config
 from quorate.workers import clock, courier
@@ -158,8 +158,8 @@ async def _workers(settings: Settings, dsn: str, seal: Sealer) -> AsyncIterator[
     db = Database(dsn, role="quorate_worker", size=4)
     outgoing = Outgoing(allow_private=settings.allow_private_targets)
     try:
-        rounds = Rounds(db, wiring.now, uuid4)
-        carrier = Courier(Sending(db, seal, clock=wiring.now, new_id=uuid4), outgoing, wiring.now)
+        rounds = Rounds(db, wiring.now, new_id)
+        carrier = Courier(Sending(db, seal, clock=wiring.now, new_id=new_id), outgoing, wiring.now)
         yield [lambda: clock.run(rounds), lambda: courier.run(carrier)]
     finally:
         await outgoing.close()

@@ -5,6 +5,7 @@ what hangs on one is written only if it was really made.
 """
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -23,29 +24,35 @@ async def record(tx: Tx, changes: Changes) -> set[Key]:
     is not among them, and nothing of it was written.
     """
     values: list[Any] = [list(tx.tenants)]
-    parts: list[str] = []
-    if_so = _IF_SO if changes.grants else "true"
-    for part in _PARTS:
-        rows = part.rows(changes)
-        if rows:
-            columns = list(zip(*rows, strict=True))
-            places = ", ".join(f"${len(values) + 1 + n}::{kind}[]" for n, kind in enumerate(part.kinds))
-            names = ", ".join(part.columns)
-            only = "(new.tenant_id, new.request) IN (SELECT tenant_id, id FROM born)" if changes.born else "true"
-            text = part.sql.format(
-                rows=f"unnest({places}) AS new ({names})", if_made=f"(NOT new.is_new OR {only})", if_so=if_so
-            )
-            parts.append(f"{part.name} AS ({text})")
-            values += [list(column) for column in columns]
-    if not parts:
+    names: list[str] = []
+    for name, part in _BY_NAME.items():
+        if rows := part.rows(changes):
+            names.append(name)
+            values += map(list, zip(*rows, strict=True))
+    if not names:
         return set()
-    made = (
-        "SELECT tenant_id, id FROM born WHERE tenant_id = ANY ($1)"
-        if changes.born
-        else "SELECT 1 WHERE $1::uuid[] IS NULL"
-    )
-    found = await tx.all(f"WITH {', '.join(parts)} {made}", *values)
+    found = await tx.all(_statement(tuple(names)), *values)
     return {Key(row["tenant_id"], row["id"]) for row in found}
+
+
+@lru_cache(maxsize=1024)
+def _statement(names: tuple[str, ...]) -> str:
+    """Put the statement together that writes these parts."""
+    makes, gives = "born" in names, "granted" in names
+    if_made = "(new.tenant_id, new.request) IN (SELECT tenant_id, id FROM born)" if makes else "true"
+    parts, place = [], 1
+    for name in names:
+        part = _BY_NAME[name]
+        places = ", ".join(f"${place + n}::{kind}[]" for n, kind in enumerate(part.kinds, 1))
+        place += len(part.kinds)
+        text = part.sql.format(
+            rows=f"unnest({places}) AS new ({', '.join(part.columns)})",
+            if_made=f"(NOT new.is_new OR {if_made})",
+            if_so=_IF_SO if gives else "true",
+        )
+        parts.append(f"{name} AS ({text})")
+    made = "SELECT tenant_id, id FROM born WHERE tenant_id = ANY ($1)" if makes else "SELECT 1 WHERE $1::uuid[] IS NULL"
+    return f"WITH {', '.join(parts)} {made}"
 
 
 class _Part(NamedTuple):
@@ -523,3 +530,5 @@ _PARTS = (
         """,
     ),
 )
+
+_BY_NAME = {part.name: part for part in _PARTS}

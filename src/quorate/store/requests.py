@@ -299,6 +299,21 @@ async def load(tx: Tx, ids: Collection[UUID]) -> dict[Key, Held]:
     return _held(rows)
 
 
+async def load_keys(tx: Tx, keys: Collection[Key]) -> dict[Key, Held]:
+    """Read requests of several tenants, without holding them."""
+    rows = await tx.all(
+        f"""
+        SELECT r.*
+          FROM unnest($2::uuid[], $3::uuid[]) AS k (tenant_id, id)
+         CROSS JOIN LATERAL (SELECT {COLUMNS} FROM request WHERE tenant_id = k.tenant_id AND id = k.id) r
+         WHERE k.tenant_id = ANY ($1)
+        """,
+        list(tx.tenants),
+        *_pairs(keys),
+    )
+    return _held(rows)
+
+
 def held(row: Record) -> Held:
     """Make the value of one row that has the columns `COLUMNS`."""
     progress = _progress_of.decode(row["progress"])

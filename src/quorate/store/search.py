@@ -40,24 +40,33 @@ class Near(NamedTuple):
     reports: list[UUID]
 
 
-async def near(tx: Tx, tenant: UUID, ids: Collection[UUID]) -> dict[UUID, Near]:
-    """Read which accounts belong to these, and whose manager they are."""
-    found = {id: Near([], []) for id in ids}
+async def near(tx: Tx, accounts: Collection[tuple[UUID, UUID]]) -> dict[UUID, dict[UUID, Near]]:
+    """Read which accounts belong to these, each a tenant and an id, and whose manager they are. Answers by tenant."""
+    found: dict[UUID, dict[UUID, Near]] = {tenant: {} for tenant in tx.tenants}
+    for tenant, id in accounts:
+        found[tenant][id] = Near([], [])
     rows = await tx.all(
         """
-        SELECT 'owned' AS what, owner_id AS whose, id FROM principal WHERE tenant_id = $1 AND owner_id = ANY ($2)
+        WITH asked AS MATERIALIZED (
+            SELECT * FROM unnest($2::uuid[], $3::uuid[]) AS a (tenant_id, id) WHERE a.tenant_id = ANY ($1)
+        )
+        SELECT 'owned' AS what, a.tenant_id, a.id AS whose, p.id
+          FROM asked a JOIN principal p ON p.tenant_id = a.tenant_id AND p.owner_id = a.id
         UNION ALL
-        SELECT 'report', manager_id, id FROM principal WHERE tenant_id = $1 AND manager_id = ANY ($2)
+        SELECT 'report', a.tenant_id, a.id, p.id
+          FROM asked a JOIN principal p ON p.tenant_id = a.tenant_id AND p.manager_id = a.id
         UNION ALL
-        SELECT 'report', p.manager_id, s.id
-          FROM principal p JOIN principal s ON s.tenant_id = p.tenant_id AND s.owner_id = p.id
-         WHERE p.tenant_id = $1 AND p.manager_id = ANY ($2)
+        SELECT 'report', a.tenant_id, a.id, s.id
+          FROM asked a
+          JOIN principal p ON p.tenant_id = a.tenant_id AND p.manager_id = a.id
+          JOIN principal s ON s.tenant_id = p.tenant_id AND s.owner_id = p.id
         """,
-        tenant,
-        list(ids),
+        list(tx.tenants),
+        [tenant for tenant, _ in accounts],
+        [id for _, id in accounts],
     )
     for row in rows:
-        here = found[row["whose"]]
+        here = found[row["tenant_id"]][row["whose"]]
         (here.owned if row["what"] == "owned" else here.reports).append(row["id"])
     return found
 
@@ -132,62 +141,86 @@ async def delegates(tx: Tx, tenant: UUID, ids: Collection[UUID], at: datetime) -
     return {row["from_id"]: row["to_ids"] for row in rows}
 
 
-async def inbox(
-    tx: Tx, tenant: UUID, ways: Sequence[Way], at: datetime, *, limit: int, offset: int = 0, after: Place | None = None
-) -> tuple[list[tuple[UUID, Held]], int]:
-    """Read a page of open tasks that are somebody's in one of these ways, and how many there are in all.
+class Glance(NamedTuple):
+    """Which part of whose inbox is looked at: the tasks that are somebody's in one of these ways."""
 
-    Each task's id comes with its request, newest request first. A task whose request time has ended is left out.
+    tenant: UUID
+    ways: Sequence[Way]
+    limit: int
+    offset: int = 0
+
+
+class OpenTask(NamedTuple):
+    """A task that is listed, and the request it is of, as many events old as its version says."""
+
+    tenant: UUID
+    request: UUID
+    version: int
+    id: UUID
+
+
+async def inboxes(tx: Tx, glances: Sequence[Glance], at: datetime) -> list[tuple[list[OpenTask], int]]:
+    """Read a page of open tasks for each glance, newest request first, and how many there are in all.
+
+    A task whose request time has ended is left out.
     """
-    bound = Bound(tenant, at)
-    overdue = _overdue(bound)
-    most = bound(offset + limit, "bigint")
-    page = f"LIMIT {bound(limit, 'bigint')} OFFSET {bound(offset, 'bigint')}"
-    place = f"AND (request_created_at, task_id) < {bound.place(after)}" if after else ""
-    open_to = [(bound(list(way.keys), "text[]"), _is_open_to(way, bound)) for way in ways]
-    parts = [
-        f"""
-        SELECT one.* FROM unnest({keys}) AS mine (key) CROSS JOIN LATERAL (
-               SELECT request_created_at AS listed_at, task_id
-                 FROM inbox
-                WHERE tenant_id = $1 AND key = mine.key {place} AND {is_open}
-                ORDER BY request_created_at DESC, task_id DESC
-                LIMIT {most}) one
-        """
-        for keys, is_open in open_to
+    ways = [
+        (number, one.tenant, key, _array(way.shut), _array(way.barred))
+        for number, one in enumerate(glances, 1)
+        for way in one.ways
+        for key in way.keys
     ]
     rows = await tx.all(
-        f"""
-        {overdue}
-        SELECT {COLUMNS}, ({_count(open_to)}) AS total
-          FROM request
-         WHERE tenant_id = $1 AND id = ANY (ARRAY(
-               SELECT (SELECT request_id FROM task WHERE tenant_id = $1 AND id = task_id)
-                 FROM (SELECT DISTINCT listed_at, task_id FROM ({" UNION ALL ".join(parts)}) every
-                        ORDER BY listed_at DESC, task_id DESC {page}) chosen))
+        """
+        WITH overdue AS MATERIALIZED (
+            SELECT request.tenant_id, request.id
+              FROM unnest($1::uuid[]) AS mine (tenant_id)
+             CROSS JOIN LATERAL (
+                   SELECT tenant_id, subject_id FROM timer
+                    WHERE tenant_id = mine.tenant_id AND kind = 'request' AND due_at <= $2 ORDER BY due_at) timer
+              JOIN request ON request.tenant_id = timer.tenant_id AND request.id = timer.subject_id
+             WHERE request.status = 'pending' AND request.expires_at <= $2
+        ), mine AS (
+            SELECT DISTINCT way.number, way.tenant_id, one.listed_at, one.task_id, one.request_id
+              FROM unnest($3::int[], $4::uuid[], $5::text[], $6::text[], $7::text[])
+                   AS way (number, tenant_id, key, shut, barred)
+             CROSS JOIN LATERAL (
+                   SELECT inbox.request_created_at AS listed_at, inbox.task_id, task.request_id
+                     FROM inbox JOIN task ON task.tenant_id = inbox.tenant_id AND task.id = inbox.task_id
+                    WHERE inbox.tenant_id = way.tenant_id AND inbox.key = way.key
+                      AND NOT task.closed_to && way.shut::uuid[] AND NOT task.askers && way.barred::uuid[]
+                      AND (task.tenant_id, task.request_id) NOT IN (SELECT * FROM overdue)) one
+             WHERE way.tenant_id = ANY ($1)
+        ), placed AS (
+            SELECT *, count(*) OVER (PARTITION BY number) AS total,
+                   row_number() OVER (PARTITION BY number ORDER BY listed_at DESC, task_id DESC) AS place
+              FROM mine
+        )
+        SELECT placed.number, placed.total, placed.place, request.tenant_id, request.id, request.version, placed.task_id
+          FROM placed
+          JOIN request ON request.tenant_id = placed.tenant_id AND request.id = placed.request_id
+         WHERE placed.place = 1
+            OR placed.place > ($8::bigint[])[placed.number] AND placed.place <= ($9::bigint[])[placed.number]
+         ORDER BY placed.number, placed.place
         """,
-        *bound.values,
+        list(tx.tenants),
+        at,
+        *([way[column] for way in ways] for column in range(5)),
+        [one.offset for one in glances],
+        [one.offset + one.limit for one in glances],
     )
-    if not rows:
-        return [], await _count_inbox(tx, tenant, ways, at) if offset or after else 0
-    found = [(one.tasks[-1], one) for one in map(held, rows)]  # The open task is that of the last step opened.
-    return sorted(found, key=lambda one: (one[1].request.created_at, one[0]), reverse=True), rows[0]["total"]
+    found: list[tuple[list[OpenTask], int]] = [([], 0) for _ in glances]
+    for number, total, place, *values in (row.values() for row in rows):
+        listed, one = found[number - 1][0], glances[number - 1]
+        if one.offset < place <= one.offset + one.limit:
+            listed.append(OpenTask(*values))
+        found[number - 1] = (listed, total)
+    return found
 
 
-async def _count_inbox(tx: Tx, tenant: UUID, ways: Sequence[Way], at: datetime) -> int:
-    bound = Bound(tenant, at)
-    overdue = _overdue(bound)
-    open_to = [(bound(list(way.keys), "text[]"), _is_open_to(way, bound)) for way in ways]
-    return await _number(tx, f"{overdue} {_count(open_to)}", bound)
-
-
-def _count(open_to: Sequence[tuple[str, str]]) -> str:
-    """Count the open tasks under these keys; beside each lot of keys stands what makes a task open to who has them."""
-    every = " UNION ALL ".join(
-        f"SELECT task_id FROM inbox WHERE tenant_id = $1 AND key = ANY ({keys}) AND {is_open}"
-        for keys, is_open in open_to
-    )
-    return f"SELECT count(DISTINCT task_id) AS number FROM ({every}) every"
+def _array(ids: Sequence[UUID]) -> str:
+    """Write ids as PostgreSQL reads an array: lists of different lengths cannot stand in one."""
+    return f"{{{','.join(map(str, ids))}}}"
 
 
 async def requests(
@@ -277,19 +310,6 @@ def _overdue(bound: Bound) -> str:
                      WHERE tenant_id = $1 AND kind = 'request' AND due_at <= {now} ORDER BY due_at) timer
               JOIN request ON request.tenant_id = $1 AND request.id = timer.subject_id
              WHERE request.status = 'pending' AND request.expires_at <= {now})
-    """
-
-
-def _is_open_to(way: Way, bound: Bound) -> str:
-    """Say of an inbox's row whether its task is open to those who come this way, and still in time.
-
-    A sub-select, because it is never made into a join: the work grows with the inbox, and not with all there is.
-    """
-    barred = f"AND NOT askers && {bound(list(way.barred), 'uuid[]')}" if way.barred else ""
-    return f"""
-        (SELECT NOT closed_to && {bound(list(way.shut), "uuid[]")} {barred}
-            AND request_id NOT IN (SELECT late FROM overdue)
-           FROM task WHERE tenant_id = $1 AND id = task_id)
     """
 
 

@@ -1,7 +1,7 @@
 """What signing in reads and writes: whose a secret is, what a principal may, and sessions."""
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +23,7 @@ class Credential(Struct, frozen=True):
     client_id: str | None
     expires_at: datetime | None
     revoked_at: datetime | None
+    last_used_at: datetime | None = None
 
 
 class Account(Struct, frozen=True):
@@ -77,14 +78,24 @@ class Session(Struct, frozen=True):
 
 async def credentials_by_hash(db: Database, secret_hash: bytes) -> list[Credential]:
     """Find whose secret this is: one key at most, but perhaps several clients. Revoked and expired ones too."""
+    return (await credentials_by_hashes(db, [secret_hash]))[0]
+
+
+async def credentials_by_hashes(db: Database, hashes: Sequence[bytes]) -> list[list[Credential]]:
+    """Find whose secrets these are, each as `credentials_by_hash` does, in the same order."""
     rows = await db.across(
         """
-        SELECT tenant_id, id, principal_id, kind, client_id, expires_at, revoked_at
-          FROM credential_by_hash($1)
+        SELECT given.place, c.tenant_id, c.id, c.principal_id, c.kind, c.client_id, c.expires_at, c.revoked_at,
+               c.last_used_at
+          FROM unnest($1::bytea[]) WITH ORDINALITY AS given (hash, place)
+         CROSS JOIN LATERAL credential_by_hash(given.hash) c
         """,
-        secret_hash,
+        list(hashes),
     )
-    return [Credential(*row.values()) for row in rows]
+    found: list[list[Credential]] = [[] for _ in hashes]
+    for place, *values in (row.values() for row in rows):
+        found[place - 1].append(Credential(*values))
+    return found
 
 
 async def only_tenant(db: Database) -> UUID | None:
@@ -109,6 +120,20 @@ async def account(tx: Tx, tenant: UUID, key: UUID, at: datetime) -> Account | No
     """Read an account by id as it is at a moment, deleted or not; None when there never was one in this tenant."""
     row = await tx.one(_ACCOUNT + "WHERE p.tenant_id = $1 AND p.id = $2", tenant, key, at)
     return None if row is None else _account(row)
+
+
+async def accounts(tx: Tx, keys: Collection[tuple[UUID, UUID]], at: datetime) -> dict[tuple[UUID, UUID], Account]:
+    """Read accounts by (tenant, id), each as `account` does. Who never was is absent."""
+    rows = await tx.all(
+        _ACCOUNT
+        + """
+          JOIN (SELECT DISTINCT * FROM unnest($1::uuid[], $2::uuid[]) AS k (tenant_id, id)) k
+            ON p.tenant_id = k.tenant_id AND p.id = k.id
+        """,
+        *_within(tx, keys),
+        at,
+    )
+    return {(row["tenant_id"], row["id"]): _account(row) for row in rows}
 
 
 async def account_by_login(tx: Tx, tenant: UUID, login: str, at: datetime) -> Account | None:
@@ -164,17 +189,33 @@ async def credential(tx: Tx, tenant: UUID, key: UUID) -> Credential | None:
     return None if row is None else Credential(*row.values())
 
 
-async def used(tx: Tx, tenant: UUID, key: UUID, at: datetime) -> None:
-    """Note that a credential was used, at most once a minute, so that a busy key does not write all day."""
+NOTED_EVERY = timedelta(minutes=1)
+
+
+def is_long_unused(key: Credential, at: datetime) -> bool:
+    """Say whether it is to be noted again that this was used: not all day for a busy key."""
+    return key.last_used_at is None or key.last_used_at < at - NOTED_EVERY
+
+
+async def used(tx: Tx, keys: Collection[tuple[UUID, UUID]], at: datetime) -> None:
+    """Note of credentials by (tenant, id) that they were used, where that is not noted yet.
+
+    One that somebody else holds is passed over.
+    """
     await tx.run(
         """
-        UPDATE credential SET last_used_at = $3
-         WHERE tenant_id = $1 AND id = $2
-           AND (last_used_at IS NULL OR last_used_at < $3::timestamptz - interval '1 minute')
+        UPDATE credential
+           SET last_used_at = $3
+          FROM (SELECT c.tenant_id, c.id
+                  FROM unnest($1::uuid[], $2::uuid[]) AS k (tenant_id, id)
+                  JOIN credential c ON c.tenant_id = k.tenant_id AND c.id = k.id
+                 WHERE c.last_used_at IS NULL OR c.last_used_at < $4
+                   FOR NO KEY UPDATE OF c SKIP LOCKED) stale
+         WHERE credential.tenant_id = stale.tenant_id AND credential.id = stale.id
         """,
-        tenant,
-        key,
+        *_within(tx, keys),
         at,
+        at - NOTED_EVERY,
     )
 
 
@@ -275,6 +316,13 @@ SELECT id, principal_id, secret_hash, previous_hash, password_stamp, created_at,
   FROM session
  WHERE tenant_id = $1 AND id = $2
 """
+
+
+def _within(tx: Tx, keys: Collection[tuple[UUID, UUID]]) -> tuple[list[UUID], list[UUID]]:
+    """Give the keys that are of the transaction's tenants, tenants and ids apart."""
+    ours = [key for key in keys if key[0] in tx.tenants]
+    return [tenant for tenant, _ in ours], [id for _, id in ours]
+
 
 _ACCOUNT = """
 SELECT p.tenant_id, p.id, p.kind = 'service' AS is_service, p.status,

@@ -147,21 +147,18 @@ async def named(tx: Tx, wanted: Collection[tuple[UUID, str, str]]) -> dict[tuple
     return found
 
 
-async def candidates(
-    tx: Tx, tenants: Collection[UUID], types: Collection[str], own: Collection[UUID]
-) -> dict[UUID, list[Candidate]]:
-    """Find the active workflows that are generic, name one of these types, or are one of `own`, by tenant."""
+async def candidates(tx: Tx, tenants: Collection[UUID], types: Collection[str]) -> dict[UUID, list[Candidate]]:
+    """Find the active workflows that are generic or name one of these types, by tenant."""
     rows = await tx.all(
         """
         SELECT tenant_id, id, resource_types, activated_at
           FROM workflow
          WHERE tenant_id = ANY ($1) AND tenant_id = ANY ($2) AND status = 'active' AND deleted_at IS NULL
-           AND (resource_types IS NULL OR resource_types && $3::text[] OR id = ANY ($4))
+           AND (resource_types IS NULL OR resource_types && $3::text[])
         """,
         list(tx.tenants),
         list(tenants),
         list(types),
-        list(own),
     )
     found: dict[UUID, list[Candidate]] = {tenant: [] for tenant in tenants}
     for row in rows:

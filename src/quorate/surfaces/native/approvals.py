@@ -13,7 +13,6 @@ from quorate.surfaces.native import shown
 from quorate.surfaces.native.calls import body_and_key, given, said
 from quorate.surfaces.native.services import Call
 from quorate.surfaces.native.shapes import Decision, Reassignment, WholeList, as_id
-from quorate.surfaces.native.shown import ApprovalList
 
 
 async def pending(http: Call) -> Response:
@@ -21,7 +20,7 @@ async def pending(http: Call) -> Response:
 
     found = await http.services.search.inbox(http.actor, limit=wanted.size, offset=wanted.offset)
 
-    return given(ApprovalList([shown.approval(task) for task in found.items], found.total))
+    return given(shown.approvals(found.items, found.total))
 
 
 async def decide(http: Call) -> Response:

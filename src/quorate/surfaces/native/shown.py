@@ -8,9 +8,10 @@ from datetime import datetime
 from typing import Annotated, Any, Generic, Literal, Protocol, TypeVar
 from uuid import UUID
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType, json
 
 from quorate.app.definitions import show_leaves, show_step
+from quorate.app.recent import Recent
 from quorate.app.search import Approver, Task
 from quorate.app.workflows import Definition
 from quorate.domain.events import Decided, Duration, Outcome, Overridden, RequestKind
@@ -197,6 +198,13 @@ class ApprovalList(Struct, frozen=True, rename="camel"):
     total: int
 
 
+class ApprovalListWritten(Struct, frozen=True):
+    """The same, of approvals that are JSON already."""
+
+    approvals: list[Raw]
+    total: int
+
+
 class DecisionShown(Struct, frozen=True, rename="camel"):
     approval_id: Id
     decision: Literal["approve", "reject"]
@@ -296,7 +304,24 @@ def pending(one: Request, at: datetime) -> PendingListed:
     )
 
 
-def approval(task: Task) -> ApprovalListed:
+def approvals(tasks: Iterable[Task], total: int) -> ApprovalListWritten:
+    return ApprovalListWritten([_written(task) for task in tasks], total)
+
+
+def _written(task: Task) -> Raw:
+    """Write a task, unless it was written before: while its request has not changed, nothing of it has."""
+    request = task.held.request
+    key = (request.tenant, request.id, request.version, task.id)
+    if (known := _WRITTEN.get(key)) is None:
+        _WRITTEN.put(key, known := Raw(_encode(_approval(task))))
+    return known
+
+
+_encode = json.Encoder().encode
+_WRITTEN: Recent[tuple[UUID, UUID, int, UUID], Raw] = Recent(4096)
+
+
+def _approval(task: Task) -> ApprovalListed:
     one, state = task.held.request, task.state
     filing, step = one.filing, one.route.steps[state.index]
     is_access = filing.kind is RequestKind.ACCESS and filing.target is not None

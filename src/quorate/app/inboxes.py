@@ -1,0 +1,79 @@
+"""The tasks that wait for somebody: the inboxes of all who ask at the same time are read together."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Final, Generic, TypeVar
+from uuid import UUID
+
+from msgspec import Struct
+
+from quorate.app.actor import Actor
+from quorate.app.lanes import Lane, each_its_own
+from quorate.app.recent import Recent
+from quorate.app.ways import ways_of
+from quorate.domain.requests import StepState
+from quorate.store import requests, search
+from quorate.store.database import Database
+from quorate.store.requests import Held, Key
+from quorate.store.search import Glance, OpenTask
+from quorate.store.tx import Tx
+
+Listed = TypeVar("Listed")
+
+AT_ONCE: Final = 2
+MOST_KEPT: Final = 4096  # tasks, some 6 kB each
+
+
+class Page(Struct, Generic[Listed], frozen=True):
+    """A part of a list, and how many there are in all."""
+
+    items: tuple[Listed, ...]
+    total: int
+
+
+class Task(Struct, frozen=True):
+    """An open step as its approvers see it: the task's id, the request, the step."""
+
+    id: UUID
+    held: Held
+    state: StepState
+
+
+class _Asked(Struct, frozen=True):
+    tenant: UUID
+    account: UUID
+    limit: int
+    offset: int
+
+
+class Inboxes:
+    """Reads inboxes. A request that has not changed since it was last read is not read again, only looked for."""
+
+    def __init__(self, db: Database, clock: Callable[[], datetime]) -> None:
+        self._db, self._clock = db, clock
+        self._lane = Lane(each_its_own(self._read), at_once=AT_ONCE)
+        self._tasks: Recent[OpenTask, Task] = Recent(MOST_KEPT)
+
+    async def page(self, actor: Actor, *, limit: int, offset: int) -> Page[Task]:
+        """List the open tasks that the caller can decide now, newest request first."""
+        return await self._lane.wait_for(_Asked(actor.tenant, actor.principal, limit, offset))
+
+    async def _read(self, asked: Sequence[_Asked]) -> list[Page[Task] | Exception]:
+        at = self._clock()
+        async with self._db.tx({one.tenant for one in asked}) as tx:
+            ways = await ways_of(tx, {(one.tenant, one.account) for one in asked}, at)
+            glances = [Glance(one.tenant, ways[one.tenant, one.account], one.limit, one.offset) for one in asked]
+            found = await search.inboxes(tx, glances, at)
+            tasks = await self._fetch(tx, {one for listed, _ in found for one in listed})
+        return [Page(tuple(tasks[one] for one in listed), total) for listed, total in found]
+
+    async def _fetch(self, tx: Tx, wanted: set[OpenTask]) -> dict[OpenTask, Task]:
+        known = {one: task for one in wanted if (task := self._tasks.get(one)) is not None}
+        if missing := wanted - known.keys():
+            rows = await requests.load_keys(tx, {Key(one.tenant, one.request) for one in missing})
+            for one in missing:
+                held = rows[Key(one.tenant, one.request)]
+                known[one] = task = Task(one.id, held, held.request.walk[held.tasks.index(one.id)])
+                if held.request.version == one.version:  # Else it has changed since, and is shown as it is now.
+                    self._tasks.put(one, task)
+        return known
