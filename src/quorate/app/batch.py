@@ -211,7 +211,7 @@ class _Working:
             if not isinstance(order.what, do.Decide) or key is None or key not in self._held:
                 continue
             request, person = self._held[key].request, self._people[key.tenant].person(order.actor)
-            if request.is_open and not person.may(REQUEST_APPROVE) and request.route == routing.BUILT_IN:
+            if request.is_open and not person.may(REQUEST_APPROVE) and routing.goes_the_built_in_way(request):
                 asked.append((request, person))
         if asked:
             permitted = await may_approve(tx, self._shelf, asked, self._at)

@@ -8,7 +8,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from quorate.domain import quorum
-from quorate.domain.events import Choice
+from quorate.domain.events import Choice, RequestKind
 from quorate.domain.people import LAST_RESORT, People, Person
 from quorate.domain.permissions import REQUEST_APPROVE
 from quorate.domain.requests import Request, StepState, joining
@@ -43,6 +43,18 @@ BUILT_IN: Final = Route((Step(1, "Approval", any_one_of(Leaf(Kind.HOLDER, REQUES
 
 Whom a policy lets approve decides too. Source: design §6, permissions; JITSudo contract (d) 2.
 """
+
+
+def goes_the_built_in_way(request: Request) -> bool:
+    """Say whether no workflow governs a request, and the built-in step's approvers are asked, whatever else is settled
+    for that step.
+    """
+    steps, [built_in] = request.route.steps, BUILT_IN.steps
+    return (
+        request.filing.kind is RequestKind.ACCESS
+        and request.filing.workflow is None
+        and [step.approvers for step in steps] == [built_in.approvers]
+    )
 
 
 class Say(Struct, frozen=True):

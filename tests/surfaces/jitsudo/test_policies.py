@@ -205,6 +205,21 @@ async def test_a_policy_lets_somebody_approve_if_it_says_so_by_name(jit: Jit) ->
     assert (await jit.decided("mona", await jit.ask()))[0] == 403
 
 
+async def test_a_policy_lets_somebody_approve_whatever_else_is_settled_for_the_step(jit: Jit) -> None:
+    mona = f'principal == User::"{jit.ids["mona"]}"'
+    await jit.policy("mona", f'permit({mona}, action == Action::"approve", resource is AwsAccount);')
+    path = f"/generic-approvals/v1/config/{jit.story.tenant}/TENANT"
+    admin = jit.story.callers["ada"]
+    late = {"timeoutConfig": {"enabled": True, "daysUntilTimeout": 2}}
+    assert (await admin.put(path, json=late)).status_code == 200
+    assert (await jit.decided("mona", await jit.ask()))[0] == 200
+    chain = {"serialChain": [{"identityType": "IDENTITY", "identityId": str(jit.ids["ben"])}]}
+    assert (await admin.put(path, json=chain)).status_code == 200
+    other = await jit.ask()
+    assert (await jit.decided("mona", other))[0] == 403
+    assert (await jit.decided("ben", other))[0] == 200
+
+
 async def test_policies_are_told_which_api_was_called_and_from_where(jit: Jit) -> None:
     await jit.policy("here", 'forbid(principal, action, resource) when { context.surface == "jitsudo" };', priority=1)
     asked = {"resource": ACCOUNT, "action": "read"}
