@@ -115,13 +115,18 @@ async def test_a_policy_that_changes_later_does_not_touch_an_open_request(story:
 
 
 async def test_a_policy_that_makes_no_sense_is_refused_when_it_is_written(story: Story) -> None:
-    ana = {"user": story.login("ana")}
+    ana: dict[str, Any] = {"user": story.login("ana")}
+    deep = ana
+    for _ in range(6):
+        deep = {"n": 1, "members": [deep]}
     refused: tuple[tuple[dict[str, Any], str], ...] = (
         ({"n": 0, "members": [ana]}, "must be at least 1"),
         ({"n": 2, "members": [ana]}, "must be at most 1"),
         ({"n": 1, "members": []}, "at least one member"),
         ({"n": 1, "members": [ana, ana]}, "only once"),
         ({"n": 1, "requirePassword": True, "members": [{"service": "signer"}]}, "a service cannot give"),
+        ({"n": 1, "members": [{"user": story.login("olu")}]}, "there is no user"),
+        (deep, "at most 5 levels"),
     )
 
     for quorum, problem in refused:

@@ -3,7 +3,8 @@
 Source: Fortanix contract §2, §4, §5, §7.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Final, TypeAlias
 
@@ -78,13 +79,10 @@ async def approve(http: Call) -> Response:
     sent = await body(http, Approval, optional=True)
     evidence, id = sent.evidence, as_id(http.path["id"])
 
-    try:
+    async with _hiding(http):
         done = await http.services.requests.decide(
             http.actor, OpenStep(id), Choice.APPROVE, None, evidence, attached=sent.body
         )
-    except Refusal:
-        await find(http)  # Whoever may not see it is not told what else is wrong.
-        raise
     became = None
     if done.request.status is Outcome.APPROVED and done.request.filing.kind is RequestKind.OPERATION:
         became = await http.services.operations.wait(http.actor.tenant, id, PATIENCE_S)
@@ -94,11 +92,12 @@ async def approve(http: Call) -> Response:
 
 async def deny(http: Call) -> Response:
     sent = await body(http, Denial, optional=True)
-    found = await find(http)
+    id = as_id(http.path["id"])
 
-    done = await http.services.requests.decide(
-        http.actor, OpenStep(found.id), Choice.REJECT, sent.reason or None, may_refuse_own=True
-    )
+    async with _hiding(http):
+        done = await http.services.requests.decide(
+            http.actor, OpenStep(id), Choice.REJECT, sent.reason or None, may_refuse_own=True
+        )
 
     return await _after(http, done)
 
@@ -123,6 +122,16 @@ async def result(http: Call) -> Response:
     got = await services.operations.result(http.actor, found.id)
 
     return answer(Result(got.status, got.body))
+
+
+@asynccontextmanager
+async def _hiding(http: Call) -> AsyncIterator[None]:
+    """Tell whoever may not see a request that there is none, and not what else is wrong. Raises: NoSuchRequest."""
+    try:
+        yield
+    except Refusal:
+        await find(http)
+        raise
 
 
 async def find(http: Call) -> Request:
