@@ -28,8 +28,8 @@ class ApprovalDefaults:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
 
-    async def read(self, actor: Actor, scope: Scope, subject: str) -> Mapping[str, Any] | None:
-        """Read what was said; None if nothing. Raises: NotPermitted."""
+    async def read(self, actor: Actor, scope: Scope, subject: str) -> store.Kept | None:
+        """Read what is settled; None if nothing is. Raises: NotPermitted."""
         async with self._desk.look(actor, WORKFLOW_WRITE) as look:
             return await store.read(look.tx, look.tenant, scope, subject)
 
@@ -43,9 +43,7 @@ class ApprovalDefaults:
             change.demand(WORKFLOW_WRITE)
             if defaults.own_say in (OwnSay.DIRECT, OwnSay.INDIRECT):
                 await _must_allow_own(change)
-            to = (defaults.escalate_to,) if defaults.escalate_to else ()
-            later = defaults.escalations.leaves if defaults.escalations else ()
-            for leaf in (*defaults.fallback, *to, *defaults.chain, *later):
+            for leaf in defaults.every_leaf():
                 await _must_be_there(change, leaf)
             await store.put(change.tx, change.tenant, scope, subject, defaults, said, change.at)
             await _happened(change, scope, subject, said)
@@ -62,7 +60,12 @@ class ApprovalDefaults:
 
 def _attempt(actor: Actor, scope: Scope, subject: str) -> Attempt:
     """Name it as an operation: whoever needs approval to change a workflow needs it for this."""
-    return attempt("PUT", "workflows", uuid5(actor.tenant, f"{scope} {subject}"))
+    return attempt("PUT", "workflows", id_of(actor.tenant, scope, subject))
+
+
+def id_of(tenant: UUID, scope: Scope, subject: str) -> UUID:
+    """Give the id by which history knows a settlement."""
+    return uuid5(tenant, f"{scope} {subject}")
 
 
 async def _happened(change: Change, scope: Scope, subject: str, said: Mapping[str, Any] | None) -> None:

@@ -144,6 +144,14 @@ def read_leaves(
     return leaves, reader.problems
 
 
+def read_leaf(
+    item: object, resolve: Resolver = as_given, *, path: str, strict: bool = False
+) -> tuple[Leaf | None, list[Problem]]:
+    """Read one leaf, such as whom a step is escalated to. None is none."""
+    reader = _Reader(resolve, strict)
+    return None if item is None else reader._leaf(item, path), reader.problems
+
+
 def show_step(step: Step, name: Namer = as_given) -> dict[str, Any]:
     """Show a step: the documented keys always, ours only where something was said."""
     plain = step.approvers.leaves[0] if step.is_plain else None

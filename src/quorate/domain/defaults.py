@@ -20,6 +20,7 @@ from quorate.domain.workflows import (
     Node,
     OnTimeout,
     OwnSay,
+    Problem,
     Reminders,
     Route,
     Step,
@@ -63,6 +64,14 @@ class Defaults(Struct, frozen=True, omit_defaults=True):
     escalations: Escalations | None = None
     own_say: OwnSay | None = None
 
+    def every_leaf(self) -> Iterator[Leaf]:
+        yield from self.fallback
+        yield from self.chain
+        if self.escalate_to is not None:
+            yield self.escalate_to
+        if self.escalations is not None:
+            yield from self.escalations.leaves
+
 
 class Settled(Struct, frozen=True):
     """Defaults and for which requests they are. `subject`: the type, or the target's id; `` for the whole tenant."""
@@ -94,6 +103,19 @@ def is_waived(
     """Say whether nobody need approve such a request. What carries permissions or demands evidence is never waived."""
     said = [one.waived for one in _settled_for(settled, kind, target) if one.waived is not None]
     return bool(said and said[-1]) and not has_permissions and not any(step.demand for step in route.steps)
+
+
+def problems(defaults: Defaults) -> Iterator[Problem]:
+    """Say what of it could have no effect; the path is a field's name."""
+    if defaults.on_timeout is not None and defaults.timeout_s is None:
+        yield Problem("on_timeout", "says what happens when a timeout is over, and there is none")
+    if (defaults.on_timeout is OnTimeout.ESCALATE) != (defaults.escalate_to is not None):
+        yield Problem("escalate_to", "goes together with escalating when the time is over")
+    if defaults.timeout_s is None or defaults.on_timeout is OnTimeout.ESCALATE:
+        return
+    for path, one in (("reminders", defaults.reminders), ("escalations", defaults.escalations)):
+        if one is not None and one.cadence.first_s is not None and one.cadence.first_s >= defaults.timeout_s:
+            yield Problem(path, "would come first when the timeout is over")
 
 
 def type_of(kind: RequestKind, given: object) -> str:

@@ -6,24 +6,52 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+from msgspec import Struct
 
-from quorate.domain.defaults import Defaults, Scope
+from quorate.domain.defaults import Defaults, Scope, Settled
 from quorate.store.tx import Tx
 
 
-async def read(tx: Tx, tenant: UUID, scope: Scope, subject: str) -> Mapping[str, Any] | None:
-    """Read what was said, as it was said."""
+class Kept(Struct, frozen=True):
+    """What is settled, and how the caller who settled it put it; None where the file did."""
+
+    defaults: Defaults
+    said: Mapping[str, Any] | None
+
+
+async def read(tx: Tx, tenant: UUID, scope: Scope, subject: str) -> Kept | None:
     row = await tx.one(
-        "SELECT shown FROM approval_default WHERE tenant_id = $1 AND scope = $2 AND subject = $3",
+        "SELECT defaults, shown FROM approval_default WHERE tenant_id = $1 AND scope = $2 AND subject = $3",
         tenant,
         scope.value,
         subject,
     )
-    return None if row is None else msgspec.json.decode(row["shown"], type=dict[str, Any])
+    if row is None:
+        return None
+    said = None if row["shown"] is None else msgspec.json.decode(row["shown"], type=dict[str, Any])
+    return Kept(msgspec.json.decode(row["defaults"], type=Defaults), said)
+
+
+async def every(tx: Tx, tenant: UUID) -> list[Settled]:
+    """Read all that a tenant has settled, the wider first, and hold it until the transaction ends."""
+    rows = await tx.all(
+        """
+        SELECT scope, subject, defaults
+          FROM approval_default
+         WHERE tenant_id = $1
+         ORDER BY scope <> 'tenant', scope <> 'type', subject
+           FOR UPDATE
+        """,
+        tenant,
+    )
+    return [
+        Settled(Scope(row["scope"]), row["subject"], msgspec.json.decode(row["defaults"], type=Defaults))
+        for row in rows
+    ]
 
 
 async def put(
-    tx: Tx, tenant: UUID, scope: Scope, subject: str, defaults: Defaults, shown: Mapping[str, Any], at: datetime
+    tx: Tx, tenant: UUID, scope: Scope, subject: str, defaults: Defaults, shown: Mapping[str, Any] | None, at: datetime
 ) -> None:
     await tx.run(
         """
@@ -37,7 +65,7 @@ async def put(
         scope.value,
         subject,
         msgspec.json.encode(defaults),
-        msgspec.json.encode(shown),
+        None if shown is None else msgspec.json.encode(shown),
         at,
     )
 

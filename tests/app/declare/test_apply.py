@@ -208,6 +208,27 @@ def everything() -> dict[str, Any]:
             },
             {"method": "POST", "path": "/s", "workflow": "Standard", "execute": {"reply": {"status": 200, "body": {}}}},
         ],
+        "defaults": [
+            {"requiresComment": "rejection", "fallbackApprovers": [{"role": "admins"}], "timeoutSeconds": 864000},
+            {
+                "type": "ENTITLEMENT_DESCRIPTIONS",
+                "timeoutSeconds": 86400,
+                "onTimeout": "escalate",
+                "escalateTo": {"approverType": "group", "approverValue": "Security"},
+            },
+            {
+                "target": {"resource": "Billing:Admin"},
+                "chain": [{"user": "ana@acme.example"}, {"owner": "target"}],
+                "waived": False,
+                "reminders": {"schedule": "0 9 * * MON-FRI", "timeZone": "Europe/Berlin", "most": 3},
+                "escalations": {
+                    "afterSeconds": 86400,
+                    "schedule": "@every 1h30m",
+                    "to": [{"user": "ben@acme.example"}, {"manager": "asker"}, {"role": "admins"}],
+                },
+            },
+            {"target": {"id": "3e7a9f12-4b2c-4d8e-a1f0-9c2b3d4e5f6a"}, "waived": True, "askingApproves": "never"},
+        ],
         "delegations": [
             {
                 "from": "ana@acme.example",

@@ -7,6 +7,10 @@ from uuid import uuid4
 import pytest
 
 from quorate.app.batch import lapse_due
+from quorate.domain.cadence import Cadence
+from quorate.domain.defaults import Defaults, Scope
+from quorate.domain.workflows import Escalations, Kind, Leaf, OwnSay, Reminders, Wants
+from quorate.store.defaults import put
 from tests.surfaces.native.story import Story, by
 from tests.surfaces.sailpoint.calls import V1, call, error, generic, shown
 from tests.surfaces.sailpoint.test_config import settle
@@ -222,3 +226,41 @@ async def test_what_is_switched_off_is_kept_and_does_nothing(story: Story) -> No
 
     assert await reminded(story) == 0
     assert (await shown(story, "rhea", id))["escalationStep"] == "0"
+
+
+async def test_what_the_file_has_settled_is_read_in_the_vendors_words(story: Story) -> None:
+    ben = Leaf(Kind.USER, str(story.ids["ben"]))
+    asker, owner = Leaf(Kind.MANAGER, "asker"), Leaf(Kind.OWNER, "target")
+    settled = Defaults(
+        requires_comment=Wants.ALL,
+        timeout_s=10 * DAY_S + 1,
+        fallback=(ben, owner),
+        chain=(asker, owner, ben),
+        waived=False,
+        own_say=OwnSay.NEVER,
+        reminders=Reminders(Cadence(cron="0 9 * * *", zone="+02:00"), 3),
+        escalations=Escalations(Cadence(DAY_S, every_s=5400), (Leaf(Kind.MANAGER, "requester"), asker)),
+    )
+    async with story.db.tx([story.tenant]) as tx:
+        await put(tx, story.tenant, Scope.TENANT, "", settled, None, story.clock())
+
+    said = (await call(story, "ada", "GET", f"{V1}/config/{story.tenant}")).json()
+
+    by_id = {"identityId": ben.value, "identityType": "IDENTITY"}
+    assert said == {
+        "requiresComment": "ALL",
+        "timeoutConfig": {"enabled": True, "daysUntilTimeout": 11, "timeoutResult": "EXPIRED"},
+        "fallbackApprover": {"type": "IDENTITY", "identityID": ben.value},
+        "serialChain": [{"identityType": "MANAGER_OF_REQUESTER"}, {"identityType": "REQUESTED_TARGET_OWNER"}, by_id],
+        "circumventApprovalProcess": False,
+        "autoApprove": "OFF",
+        "reminderConfig": {"enabled": True, "reminderCronSchedule": "0 9 * * *", "maxReminders": 3},
+        "escalationConfig": {
+            "enabled": True,
+            "daysUntilFirstEscalation": 1,
+            "escalationCronSchedule": "@every 1h30m",
+            "escalationChain": [{"identityType": "MANAGER_OF"}, {"identityType": "MANAGER_OF_REQUESTER"}],
+        },
+        "cronTimezone": {"offset": "+02:00"},
+    }
+    assert await settle(story, "TENANT", str(story.tenant), said) == said

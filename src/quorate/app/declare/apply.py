@@ -27,7 +27,18 @@ from quorate.app.tell import tell
 from quorate.app.verify import Passwords
 from quorate.domain.refusals import Refusal
 from quorate.domain.workflows import Problem
-from quorate.store import accounts, credentials, declare, directory, events, members, people, providers, tenants
+from quorate.store import (
+    accounts,
+    credentials,
+    declare,
+    defaults,
+    directory,
+    events,
+    members,
+    people,
+    providers,
+    tenants,
+)
 from quorate.store.database import Database
 from quorate.store.declare import OperationRow
 from quorate.store.providers import Provider
@@ -264,6 +275,10 @@ async def _put(tx: Tx, made: Plan, order: Order) -> None:
         await declare.remove_operations(tx, of, rows.operations_gone)
     if rows.operations:
         await declare.put_operations(tx, of, [_sealed(one, of, order) for one in rows.operations])
+    for key in rows.defaults_gone:
+        await defaults.remove(tx, of, *key)
+    for one_settled in rows.defaults:
+        await defaults.put(tx, of, one_settled.scope, one_settled.subject, one_settled.defaults, None, made.at)
     if rows.delegations:
         await people.put_delegations(tx, of, rows.delegations)
     if rows.provider:

@@ -7,10 +7,12 @@ from uuid import UUID
 
 import yaml
 
+from quorate.app.declare.defaults import show_defaults
 from quorate.app.declare.reading import plain
 from quorate.app.declare.sections import SETTINGS
 from quorate.app.declare.state import State, is_over, load
 from quorate.app.definitions import show_leaves, show_step
+from quorate.domain.defaults import Scope
 from quorate.domain.workflows import Kind, Leaf
 from quorate.store.credentials import StoredCredential
 from quorate.store.database import Database
@@ -49,6 +51,7 @@ def shown(state: State, at: datetime) -> dict[str, Any]:
         "workflows": writer.workflows(),
         "policies": writer.policies(),
         "operations": writer.operations(),
+        "defaults": writer.defaults(),
         "delegations": writer.delegations(at),
     }
     head = {"slug": state.tenant.slug, "name": state.tenant.name, "id": str(state.tenant.id)}
@@ -155,6 +158,12 @@ class _Writer:
             for one in self._state.operations.values()
         ]
 
+    def defaults(self) -> list[dict[str, Any]]:
+        return [
+            self._settled_for(scope, subject) | show_defaults(one, self.leaf)
+            for (scope, subject), one in self._state.defaults.items()
+        ]
+
     def delegations(self, at: datetime) -> list[dict[str, Any]]:
         return [
             {
@@ -175,6 +184,18 @@ class _Writer:
             return (namer(UUID(value)) or value) if namer else value
         except ValueError:
             return value
+
+    def _settled_for(self, scope: Scope, subject: str) -> dict[str, Any]:
+        """Name for which requests something is settled; what is gone, or was never registered, by its id."""
+        match scope:
+            case Scope.TENANT:
+                return {}
+            case Scope.TYPE:
+                return {"type": subject}
+            case Scope.TARGET:
+                namers = {"role": self._roles, "group": self._groups, "resource": self._resources}
+                found = {kind: name for kind, namer in namers.items() if (name := namer(UUID(subject)))}
+                return {"target": found or {"id": subject}}
 
     def _leaves(self, leaves: Collection[Leaf]) -> list[dict[str, str]]:
         return show_leaves(leaves, self.leaf)

@@ -7,9 +7,11 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from quorate.app.definitions import as_given, read_leaves, read_steps
+from quorate.app.definitions import as_given, read_leaf, read_leaves, read_steps
+from quorate.app.timing import read_escalations, read_reminders
 from quorate.app.values import MAX_NAME, MAX_TEXT, Reader, is_storable, suggestion
 from quorate.domain.permissions import KNOWN
+from quorate.domain.workflows import Leaf
 
 Field = Callable[[Reader, object, str], Any]
 
@@ -212,6 +214,30 @@ def steps(reader: Reader, value: object, path: str) -> object:
 def leaves(reader: Reader, value: object, path: str) -> object:
     """A list of approvers: checked for its shape, kept as written."""
     reader.problems += read_leaves(value, as_given, path=path, strict=True)[1]
+    return value
+
+
+def one_leaf(reader: Reader, value: object, path: str) -> object:
+    """One approver: checked for its shape, kept as written."""
+    reader.problems += read_leaf(value, as_given, path=path, strict=True)[1]
+    return value
+
+
+def reminders(reader: Reader, value: object, path: str) -> object:
+    """When steps remind: checked here, kept as written."""
+    read_reminders(reader, value, path)
+    return value
+
+
+def escalations(reader: Reader, value: object, path: str) -> object:
+    """Who join steps and when: checked for its shape, kept as written until names can be resolved."""
+
+    def shaped(items: object, at: str) -> tuple[Leaf, ...]:
+        found, wrong = read_leaves(items, as_given, path=at, strict=True)
+        reader.problems += wrong
+        return found
+
+    read_escalations(reader, value, path, shaped)
     return value
 
 

@@ -7,6 +7,7 @@ from uuid import UUID, uuid5
 
 from msgspec.structs import replace
 
+from quorate.app.declare.defaults import plan_defaults
 from quorate.app.declare.draft import Draft, differing
 from quorate.app.declare.people import plan_people
 from quorate.app.declare.provider import plan_provider
@@ -49,6 +50,7 @@ def plan(
     plan_rules(draft)
     plan_things(draft)
     plan_people(draft, settled)
+    plan_defaults(draft)
     _delegations(draft)
     requests = tuple(_request(draft, entry, place) for place, entry in enumerate(draft.entries("requests")))
     if prune:
@@ -191,6 +193,7 @@ def _guard(draft: Draft, *, yes: bool) -> None:
         "workflow": [one for one in state.workflows.values() if one.status == "active"],
         "policy": [one for one in state.policies.values() if one.enabled],
         "operation": state.operations,
+        "default": state.defaults,
         "delegation": [one for one in state.delegations.values() if not is_over(one, draft.at)],
     }
     for kind, stored in there.items() if not yes else ():

@@ -149,6 +149,11 @@ def label(kind: str, said: Mapping[str, Any]) -> str:
             return f"{said.get('method')} {said.get('path')}"
         case "delegation":
             return f"{said.get('from')} to {said.get('to')}"
+        case "default":
+            target = said.get("target") or {}
+            return " ".join(str(part) for one in target.items() for part in one) or str(
+                said.get("type") or "everything"
+            )
         case "request":
             return str(said.get("title") or said.get("resource") or said.get("workflow") or "")
         case _:
@@ -192,6 +197,12 @@ def _check(reader: Reader, entry: Entry) -> None:
         default, most = said.get("defaultDurationSeconds"), said.get("maxDurationSeconds")
         if default is not None and most is not None and default > most:
             reader.wrong(f"{path}.defaultDurationSeconds", "must not be more than maxDurationSeconds")
+    if entry.kind == "default":
+        target = said.get("target")
+        if target is not None and (len(target) != 1 or None in target.values()):
+            reader.wrong(f"{path}.target", "must name exactly one thing")
+        if said.get("target") is not None and said.get("type") is not None:
+            reader.wrong(f"{path}.type", "is for a type or for a target, not both")
     if entry.kind == "request":
         _check_request(reader, said, path)
 

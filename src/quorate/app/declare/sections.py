@@ -12,14 +12,17 @@ from quorate.app.declare.fields import (
     base64url,
     cedar,
     each,
+    escalations,
     flag,
     free_table,
     headers,
     leaves,
     moment,
     name,
+    one_leaf,
     permission,
     public_key,
+    reminders,
     secret,
     slug,
     span,
@@ -32,6 +35,7 @@ from quorate.app.declare.fields import (
     word,
 )
 from quorate.app.values import Reader
+from quorate.domain.workflows import MAX_TIMEOUT_S
 
 
 class Section(Struct, frozen=True):
@@ -229,6 +233,24 @@ SECTIONS: Final[Mapping[str, Section]] = {
             "execute": _execute,
         },
         ("method", "path"),
+    ),
+    "defaults": Section(
+        "default",
+        {
+            "type": name,
+            "target": table({"role": name, "group": name, "resource": name, "id": uuid}),
+            "requiresComment": word("approval", "rejection", "all", "none"),
+            "timeoutSeconds": whole(1, MAX_TIMEOUT_S),
+            "onTimeout": word("expire", "escalate", "approve"),
+            "escalateTo": one_leaf,
+            "fallbackApprovers": leaves,
+            "chain": leaves,
+            "waived": flag,
+            "askingApproves": word("never", "direct", "indirect"),
+            "reminders": reminders,
+            "escalations": escalations,
+        },
+        (),
     ),
     "delegations": Section(
         "delegation",

@@ -6,8 +6,9 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from quorate.domain.defaults import Defaults, Scope
 from quorate.domain.workflows import Kind, Leaf
-from quorate.store import credentials, declare, directory, people, providers, tenants
+from quorate.store import credentials, declare, defaults, directory, people, providers, tenants
 from quorate.store.credentials import StoredCredential
 from quorate.store.declare import OperationRow, PolicyRow, WorkflowRow
 from quorate.store.directory import Group, Resource, Role
@@ -32,14 +33,16 @@ class State(Struct, frozen=True, kw_only=True):
     policies: Mapping[UUID, PolicyRow] = {}
     operations: Mapping[UUID, OperationRow] = {}
     delegations: Mapping[UUID, Delegation] = {}
+    defaults: Mapping[tuple[Scope, str], Defaults] = {}
     password_hashes: Mapping[UUID, str] = {}
     provider: Provider | None = None
     provider_secret: str | None = None  # In the clear, once it has been opened.
 
     @property
     def leaves(self) -> frozenset[tuple[Kind, str]]:
-        """Every approver that a stored workflow names, known or not."""
-        found: set[tuple[Kind, str]] = set()
+        """Every approver that a stored workflow or settlement names, known or not."""
+        settled = [leaf for one in self.defaults.values() for leaf in one.every_leaf()]
+        found: set[tuple[Kind, str]] = {(leaf.kind, leaf.value) for leaf in settled}
         for workflow in self.workflows.values():
             named: list[Leaf] = [*(workflow.fallback_approvers or ())]
             for step in workflow.steps:
@@ -71,6 +74,7 @@ async def load(tx: Tx, tenant: UUID) -> State:
         policies={one.id: one for one in await declare.policies(tx, tenant)},
         operations={one.id: one for one in await declare.operations(tx, tenant)},
         delegations={one.id: one for one in await people.delegations(tx, tenant)},
+        defaults={(one.scope, one.subject): one.defaults for one in await defaults.every(tx, tenant)},
         password_hashes=await people.password_hashes(tx, tenant, list(principals)),
         provider=await providers.read(tx, tenant),
     )

@@ -4,7 +4,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 from uuid import UUID
 
+from quorate.app.declare.defaults import show_defaults
 from quorate.app.declare.wanted import Change, Membership, Plan, Rows
+from quorate.app.definitions import as_given
+from quorate.domain.defaults import Scope
 from quorate.domain.messages import EVENTS
 from quorate.store.events import Entry
 
@@ -18,6 +21,7 @@ def entries(made: Plan, mint: Callable[[], UUID]) -> tuple[list[Entry], list[Ent
     happened = [one for change in made.changes for one in _of_change(change, made.rows)]
     happened += [_of_membership(one, joined=True) for one in made.rows.joined]
     happened += [_of_membership(one, joined=False) for one in made.rows.left]
+    happened += _of_defaults(made)
     written = [
         Entry(
             subject_kind=kind, subject=id, command=mint(), at=made.at, type=what, actor=None, surface="apply", body=body
@@ -31,6 +35,8 @@ _Happened = tuple[str, UUID, str, dict[str, Any]]
 
 
 def _of_change(change: Change, rows: Rows) -> Iterator[_Happened]:
+    if change.kind == "default":
+        return  # See `_of_defaults`.
     kind = _KINDS.get(change.kind, change.kind)
     row = _row(change, rows)
     # Memberships have events of their own, on the role or the group.
@@ -72,6 +78,14 @@ def _of_membership(one: Membership, *, joined: bool) -> _Happened:
     }[one.what, joined]
     who = {f"{one.holder_kind}Id": str(one.holder)}
     return one.what, one.id, what, who | {f"{one.what}Id": str(one.id), f"{one.what}Name": one.name}
+
+
+def _of_defaults(made: Plan) -> Iterator[_Happened]:
+    settled: dict[tuple[Scope, str], Any] = dict.fromkeys(made.rows.defaults_gone)
+    settled |= {(one.scope, one.subject): show_defaults(one.defaults, as_given) for one in made.rows.defaults}
+    for (scope, subject), said in settled.items():
+        body = {"approvalDefaults": {"scope": scope.value, "subject": subject, "said": said}}
+        yield "tenant", made.tenant, "tenant.changed", body
 
 
 def _row(change: Change, rows: Rows) -> Any:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from quorate.domain.defaults import Scope, Settled
 from quorate.domain.events import Duration
 from quorate.store.credentials import StoredCredential
 from quorate.store.declare import OperationRow, PolicyRow, WorkflowRow
@@ -107,6 +108,8 @@ class Rows(Struct):
     policies: list[PolicyRow] = []
     operations: list[OperationRow] = []
     operations_gone: list[UUID] = []
+    defaults: list[Settled] = []
+    defaults_gone: list[tuple[Scope, str]] = []
     delegations: list[Delegation] = []
     delegations_gone: list[UUID] = []
     provider: ProviderRow | None = None

@@ -1,7 +1,7 @@
 """Configuration by scope. What would have no effect here is refused. Source: SailPoint contract §4, ApprovalConfig."""
 
 from collections.abc import Mapping
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, field
@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from quorate.domain.defaults import Defaults, Scope
 from quorate.domain.events import RequestKind
-from quorate.domain.workflows import ASKER, REQUESTER, TARGET, Kind, Leaf, OwnSay, Wants
+from quorate.domain.workflows import ASKER, REQUESTER, TARGET, Kind, Leaf, OnTimeout, OwnSay, Wants
 from quorate.surfaces.http.answering import answer
 from quorate.surfaces.http.problems import BadInput
 from quorate.surfaces.http.reading import body
@@ -53,8 +53,8 @@ async def read(http: Call) -> Response:
     _demand_admin(http)
     for scope in Scope:
         subject = _subject(http, scope, http.path["id"])
-        if subject is not None and (said := await http.services.cases.defaults.read(http.actor, scope, subject)):
-            return answer(said)
+        if subject is not None and (kept := await http.services.cases.defaults.read(http.actor, scope, subject)):
+            return answer(_shown(kept.defaults) if kept.said is None else kept.said)
     raise Unseen
 
 
@@ -129,6 +129,26 @@ def _defaults(asked: ApprovalConfig) -> Defaults:
         escalations=timing.escalations(escalation, to, zone, timeout_s),
         own_say=_OWN_SAY[asked.auto_approve] if asked.auto_approve else None,
     )
+
+
+def _shown(settled: Defaults) -> dict[str, Any]:
+    """Say in the vendor's words what was settled in others; of several fallback approvers, the first."""
+    found: dict[str, Any] = timing.shown(
+        settled.timeout_s, settled.on_timeout or OnTimeout.EXPIRE, settled.reminders, settled.escalations
+    )
+    if settled.requires_comment is not None:
+        found["requiresComment"] = next(word for word, wants in _WANTS.items() if wants is settled.requires_comment)
+    if settled.fallback:
+        who = timing.somebody(settled.fallback[0])
+        id = {"identityID": who["identityId"]} if "identityId" in who else {}
+        found["fallbackApprover"] = {"type": who["identityType"]} | id
+    if settled.chain:
+        found["serialChain"] = [timing.somebody(leaf) for leaf in settled.chain]
+    if settled.waived is not None:
+        found["circumventApprovalProcess"] = settled.waived
+    if settled.own_say is not None:
+        found["autoApprove"] = next(word for word, say in _OWN_SAY.items() if say is settled.own_say)
+    return found
 
 
 def _leaf(name: str, kind: str, id: str | None) -> Leaf:
