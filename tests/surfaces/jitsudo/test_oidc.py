@@ -1,5 +1,6 @@
 """Signing in at an identity provider, and by what it says: a real one, on loopback."""
 
+import asyncio
 import base64
 import hmac
 from collections.abc import AsyncIterator
@@ -166,6 +167,42 @@ async def test_a_sign_in_counts_once_and_only_for_the_browser_that_began_it(gate
     assert error(await gate.comes_back(again, kept(left))) == (401, "unauthenticated")
 
 
+async def test_of_many_who_come_back_at_once_with_the_same_one_is_let_in(gate: Gate) -> None:
+    left = await gate.leaves()
+    back = gate.idp.signed_in(left.headers["location"], RHEA)
+
+    came = await asyncio.gather(*(gate.comes_back(back, kept(left)) for _ in range(5)))
+
+    assert sorted(one.status_code for one in came) == [200, 401, 401, 401, 401]
+
+
+async def test_of_many_who_come_first_one_asks_the_provider(gate: Gate) -> None:
+    tokens = [gate.idp.token(RHEA, gate.client, n=n) for n in range(10)]
+
+    came = await asyncio.gather(*(gate.me(one) for one in tokens))
+
+    assert {one.status_code for one in came} == {200}
+    assert (gate.idp.times_asked("/jwks"), len(gate.idp.asked)) == (1, 2)
+
+
+async def test_whoever_begins_too_often_is_told_to_wait(
+    postgres: Server, db: Database, tenant: UUID, olu: UUID
+) -> None:
+    clock, passwords = Clock(), Passwords(CHEAP)
+    dsn = postgres.admin(await postgres.migrated())
+    settings = replace(SETTINGS, signin_per_address=2)
+    async with (
+        wiring.running(settings, dsn, clock=clock, seal=SEALER, passwords=passwords) as origin,
+        told(origin, clock, db, tenant, olu) as world,
+    ):
+        jit = Jit(world)
+        for path in (f"/auth/login?tenant_id={tenant}", "/auth/callback?state=x"):
+            tried = [error(await jit.call(None, "GET", path, tenant=None)) for _ in range(3)]
+            assert tried[2] == (429, "rate_limited"), path
+            assert tried[0] == tried[1] != tried[2]
+    passwords.close()
+
+
 async def test_a_used_code_and_another_state_are_refused(gate: Gate) -> None:
     left = await gate.leaves()
     back = gate.idp.signed_in(left.headers["location"], RHEA)
@@ -297,6 +334,15 @@ async def test_a_providers_token_ends_when_it_says(gate: Gate) -> None:
     gate.jit.clock.passes(seconds=300)
 
     assert (await gate.me(token)).status_code == 401
+
+
+async def test_a_token_that_an_issuer_lets_count_for_a_year_counts_for_a_day(gate: Gate) -> None:
+    at = int(gate.jit.clock().timestamp())
+    assert (await gate.me(gate.idp.token(RHEA, gate.client, exp=at + 365 * 86_400))).status_code == 200
+
+    old = gate.idp.token(RHEA, gate.client, exp=at + 365 * 86_400, iat=at - 86_400)
+
+    assert (await gate.me(old)).status_code == 401
 
 
 async def test_a_token_signed_in_any_other_way_is_no_credential(gate: Gate) -> None:

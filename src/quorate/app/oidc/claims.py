@@ -16,6 +16,7 @@ from msgspec import Meta, Struct
 from quorate.app.oidc.keys import Key, signed
 
 LEEWAY: Final = timedelta(seconds=60)  # How far an issuer's clock may be ahead of ours.
+OLDEST: Final = timedelta(hours=24)  # However long an issuer lets a token count: it cannot be called back.
 LONGEST: Final = 16_384  # characters of a token
 
 _TYPES: Final = frozenset({"jwt", "at+jwt", "application/at+jwt"})
@@ -56,7 +57,7 @@ class Body(Struct, frozen=True, kw_only=True):
 
     @property
     def expires_at(self) -> datetime:
-        return datetime.fromtimestamp(self.exp, UTC)
+        return datetime.fromtimestamp(min(self.exp, self.iat + OLDEST.total_seconds()), UTC)
 
 
 class Wanted(Struct, frozen=True):

@@ -60,17 +60,24 @@ class Proofs:
 
     async def bearer(self, token: str) -> tuple[Account, datetime]:
         """Find whose a token is, in whatever tenant, and until when it counts. Raises: NotSignedIn, for all reasons."""
+        of = await self._named(token)
+        if of is None:
+            raise NotSignedIn
         try:
-            _, said = unproved(token)
-            tenants = await providers.tenants_of_issuer(self._db, said.iss, said.audience)
-            of = await self.trusted(tenants[0]) if len(tenants) == 1 else None
-            if of is None:
-                raise NotProved("no tenant's")
             body = await self.read(token, of, None)
             account = await self.account(of.tenant, email_of(body))
         except (NotProved, ProviderAway) as no:
-            log.info("a provider's token is not taken: %s", no)
+            log.info("a provider's token is not taken: %s", str(no) or "it is away", extra={"tenant": str(of.tenant)})
             raise NotSignedIn from None
         if account is None:
             raise NotSignedIn
         return account, body.expires_at
+
+    async def _named(self, token: str) -> Trusted | None:
+        """Find the one tenant whose provider's a token says it is; None: it says nothing of use."""
+        try:
+            _, said = unproved(token)
+        except NotProved:
+            return None
+        tenants = await providers.tenants_of_issuer(self._db, said.iss, said.audience)
+        return await self.trusted(tenants[0]) if len(tenants) == 1 else None
