@@ -14,6 +14,7 @@ from sailpoint.approvals.exceptions import ApiException, BadRequestException, Fo
 from sailpoint.approvals.models.approval_approve_request import ApprovalApproveRequest
 from sailpoint.approvals.models.approval_comments_request import ApprovalCommentsRequest
 from sailpoint.approvals.models.approval_config import ApprovalConfig
+from sailpoint.approvals.models.approval_config_serial_chain_inner import ApprovalConfigSerialChainInner
 from sailpoint.approvals.models.approval_reassign_request import ApprovalReassignRequest
 from sailpoint.approvals.models.bulk_approve_request_dto import BulkApproveRequestDTO
 from sailpoint.approvals.models.bulk_reassign_request_dto import BulkReassignRequestDTO
@@ -145,6 +146,23 @@ async def test_an_administrator_settles_what_steps_want(story: Story, sdk: Any) 
     await asyncio.to_thread(ada.delete_approval_config_request_v1, tenant, "TENANT")
     with pytest.raises(NotFoundException):
         await asyncio.to_thread(ada.get_approvals_config_v1, tenant)
+
+
+async def test_an_administrator_settles_who_decides(story: Story, sdk: Any) -> None:
+    ada, tenant = await sdk("ada"), str(story.tenant)
+    ben = ApprovalConfigSerialChainInner(identity_type="IDENTITY", identity_id=str(story.ids["ben"]))
+    manager = ApprovalConfigSerialChainInner(identity_type="MANAGER_OF_REQUESTER")
+    wanted = ApprovalConfig(serial_chain=[ben, manager])
+
+    settled = await asyncio.to_thread(ada.put_approvals_config_v1, tenant, "TENANT", wanted)
+    assert settled.serial_chain == wanted.serial_chain
+    id = await generic(story)
+    for who in ("ben", "mona"):
+        caller = await sdk(who)
+        await asyncio.to_thread(caller.approve_approval_v1_without_preload_content, id)
+    waived = ApprovalConfig(circumvent_approval_process=True)
+    await asyncio.to_thread(ada.put_approvals_config_v1, "GENERIC_APPROVAL", "APPROVAL_TYPE", waived)
+    assert [(await shown(story, "rhea", one))["status"] for one in (id, await generic(story))] == ["APPROVED", "PASSED"]
 
 
 async def test_errors_are_the_clients_own(story: Story, sdk: Any) -> None:
