@@ -69,7 +69,11 @@ async def test_a_filter_finds_what_is_older_than_the_longest_list(
     story: Story, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(requests, "MOST", 2)
-    await story.apply(operations=[story.operation("crypto/v1/own", "Custodians", {"status": 200}, resource=None)])
+    monkeypatch.setattr(requests, "_PAGE", 2)
+    await story.apply(
+        workflows=[story.workflow("Ana", {"n": 1, "members": [{"user": story.login("ana")}]})],
+        operations=[story.operation("crypto/v1/own", "Ana", {"status": 200}, resource=None)],
+    )
     first = (await story.ask())["request_id"]
     story.clock.passes(seconds=1)
     denied = [(await story.ask(operation="crypto/v1/own"))["request_id"] for _ in range(3)]
@@ -80,6 +84,7 @@ async def test_a_filter_finds_what_is_older_than_the_longest_list(
         assert len(await story.listed(who)) == 2
         assert await story.listed(who, "?status=PENDING") == [first]
         assert await story.listed(who, f"?subject={story.vault}") == [first]
+        assert await story.listed(who, f"?reviewer={story.ids['signer']}") == [first]
 
 
 async def test_a_list_longer_than_a_page_of_ours_is_whole(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,7 +32,7 @@ from quorate.surfaces.http.reading import body, query
 
 Call: TypeAlias = Http[UseCases]
 EVERY_KIND: Final = frozenset(RequestKind)
-MOST: Final = 10_000  # of a list that has no pages; the newest that may match
+MOST: Final = 10_000  # of a list that has no pages; the newest that match
 _PAGE: Final = 500
 _KEPT: Final = frozenset(Outcome) - {Outcome.CANCELLED}
 _SHOWN_AS: Final[Mapping[Status, frozenset[Outcome]]] = {
@@ -58,17 +58,17 @@ async def list_all(http: Call) -> Response:
     wanted, services = query(http, Filter), http.services
     actor, keeping = http.actor, await services.panels.keeping(http.actor.tenant)
 
-    found: list[Request] = []
+    matching: list[ApprovalRequest] = []
     page = _first_page(actor, wanted, keeping, services.clock())
-    while True:
+    while True:  # Shown page by page, so that others are answered in between.
         listed = await services.listing.page(actor, page)
-        found += [held.request for held in listed.items if not shown.is_hidden(held.request, keeping, listed.at)]
-        if listed.after is None or len(found) >= MOST:
+        found = [held.request for held in listed.items if not shown.is_hidden(held.request, keeping, listed.at)]
+        matching += [one for one in await _all_shown(http, found) if _matches(one, wanted)]
+        if listed.after is None or len(matching) >= MOST:
             break
         page = replace(page, after=listed.after)
 
-    matching = [one for one in await _all_shown(http, found[:MOST]) if _matches(one, wanted)]
-    return answer(shown.in_order(matching))
+    return answer(shown.in_order(matching)[:MOST])
 
 
 async def read(http: Call) -> Response:
