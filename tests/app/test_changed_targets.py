@@ -5,16 +5,19 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import msgspec
 import pytest
 
 from quorate.app import batch
 from quorate.app.filing import AskAccess
 from quorate.app.orders import Done
+from quorate.app.rounds import Rounds
 from quorate.domain import refusals as no
 from quorate.domain.events import Cause, Closed, Outcome
 from quorate.store import history
 from quorate.store.database import Database
 from tests.app.company import Company, later
+from tests.app.test_webhooks import by, draft, of
 from tests.store.servers import on_both
 
 
@@ -166,6 +169,20 @@ async def test_what_a_request_does_not_say_of_its_target_may_change(
 
     assert await world.work() == 0
     assert (await world.acme.decide(world.acme.ana, asked)).request.status is Outcome.APPROVED
+
+
+async def test_the_clocks_rounds_end_it_and_who_listens_is_told_why(world: World) -> None:
+    await of(world.acme).create(by(world.acme), draft("access_request.*"))
+    asked = await world.ask("role")
+    await world.change("role", world.acme.auditors, name="everything")
+
+    did = await Rounds(world.acme.db, world.acme.clock, uuid4).lapse()
+
+    assert (did.done, did.failed) == (1, 0)
+    bodies = await world.acme.rows("SELECT event_type, body FROM outbox WHERE tenant_id = $1 ORDER BY created_at")
+    assert [name for name, _ in bodies] == ["access_request.created", "access_request.cancelled"]
+    said = msgspec.json.decode(bodies[-1][1])["data"]
+    assert (said["request"]["id"], said["cause"], said["actorId"]) == (str(asked.request.id), "target_changed", None)
 
 
 async def test_a_name_that_is_changed_back_at_once_has_not_changed(world: World) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from quorate.store.database import Database
 from quorate.store.migrate import migrate
+from quorate.store.requests import LOST_AT
 from tests.store.servers import Server, on_both
 
 pytestmark = on_both
@@ -96,6 +97,16 @@ async def test_a_duplicate_is_found_by_its_key(full: Database) -> None:
         full, "SELECT 1 FROM request WHERE tenant_id = $1 AND duplicate_key = 'd11' AND status = 'pending'"
     )
     assert "using one_pending_per_resource " in found
+
+
+async def test_whether_a_target_has_changed_is_one_look_and_so_is_what_it_changes(full: Database) -> None:
+    timer = await plan(full, f"SELECT {LOST_AT} FROM request r WHERE tenant_id = $1 AND id = '{WORKFLOW}'")
+    touched = await plan(
+        full, "SELECT id FROM request WHERE tenant_id = $1 AND target_id = 'x7' AND status = 'pending'"
+    )
+
+    assert "using timer_of_changed_target " in timer
+    assert "using pending_of_target " in touched
 
 
 async def test_row_security_reads_its_setting_once_a_statement(full: Database) -> None:

@@ -199,8 +199,9 @@ _progress_of = msgspec.json.Decoder(Progress)
 _filing_of = msgspec.json.Decoder(Filing)
 _route_of = msgspec.json.Decoder(Route)
 COLUMNS = "tenant_id, id, status, filing, route, progress, closed_at, version, created_at, updated_at"
-_LOST_AT = """(SELECT m.due_at FROM timer m
+LOST_AT = """(SELECT m.due_at FROM timer m
                  WHERE m.tenant_id = r.tenant_id AND m.kind = 'target' AND m.subject_id = r.id) AS lost_at"""
+"""Since when the target of a request `r` is not what it was."""
 
 
 async def lock(
@@ -234,7 +235,7 @@ async def lock(
         values.append([key for _, key in duplicates])
     rows = await tx.all(
         f"""
-        SELECT r.*, {_LOST_AT}
+        SELECT r.*, {LOST_AT}
           FROM (SELECT DISTINCT w.tenant_id, w.id FROM ({" UNION ALL ".join(ways)}) w (tenant_id, id)
                  ORDER BY w.tenant_id, w.id) k
          CROSS JOIN LATERAL (
@@ -268,7 +269,7 @@ async def lock_free(tx: Tx, ids: Collection[UUID]) -> dict[Key, Held]:
     """Hold those of these requests that nobody else holds."""
     rows = await tx.all(
         f"""
-        SELECT {COLUMNS}, {_LOST_AT}
+        SELECT {COLUMNS}, {LOST_AT}
           FROM request r
          WHERE tenant_id = ANY ($1) AND id = ANY ($2)
          ORDER BY tenant_id, id
@@ -342,7 +343,7 @@ def _held(rows: Iterable[Record]) -> dict[Key, Held]:
 
 
 def _locked(rows: Iterable[Record]) -> dict[Key, Held]:
-    """As `_held`, of rows that have `_LOST_AT`."""
+    """As `_held`, of rows that have `LOST_AT`."""
     return {
         Key(row["tenant_id"], row["id"]): one if (lost_at := row["lost_at"]) is None else replace(one, lost_at=lost_at)
         for row in rows
