@@ -52,7 +52,7 @@ class Inboxes:
     def __init__(self, db: Database, clock: Callable[[], datetime]) -> None:
         self._db, self._clock = db, clock
         self._lane = Lane(each_its_own(self._read), at_once=AT_ONCE)
-        self._tasks: Recent[OpenTask, Task] = Recent(MOST_KEPT)
+        self._tasks: Recent[UUID, Task] = Recent(MOST_KEPT)
 
     async def page(self, actor: Actor, *, limit: int, offset: int) -> Page[Task]:
         """List the open tasks that the caller can decide now, newest request first."""
@@ -64,16 +64,26 @@ class Inboxes:
             ways = await ways_of(tx, {(one.tenant, one.account) for one in asked}, at)
             glances = [Glance(one.tenant, ways[one.tenant, one.account], one.limit, one.offset) for one in asked]
             found = await search.inboxes(tx, glances, at)
-            tasks = await self._fetch(tx, {one for listed, _ in found for one in listed})
-        return [Page(tuple(tasks[one] for one in listed), total) for listed, total in found]
+            listed = [[self._known(one) for one in every] for every, _ in found]
+            missing = {one for (every, _), known in zip(found, listed, strict=True) if None in known for one in every}
+            fetched = await self._fetch(tx, missing) if missing else {}
+        return [
+            Page(tuple(task or fetched[one] for task, one in zip(known, every, strict=True)), total)
+            for known, (every, total) in zip(listed, found, strict=True)
+        ]
+
+    def _known(self, one: OpenTask) -> Task | None:
+        task = self._tasks.get(one.id)
+        if task is None:
+            return None
+        request = task.held.request
+        return task if request.version == one.version and request.tenant == one.tenant else None
 
     async def _fetch(self, tx: Tx, wanted: set[OpenTask]) -> dict[OpenTask, Task]:
-        known = {one: task for one in wanted if (task := self._tasks.get(one)) is not None}
-        if missing := wanted - known.keys():
-            rows = await requests.load_keys(tx, {Key(one.tenant, one.request) for one in missing})
-            for one in missing:
-                held = rows[Key(one.tenant, one.request)]
-                known[one] = task = Task(one.id, held, held.request.walk[held.tasks.index(one.id)])
-                if held.request.version == one.version:  # Else it has changed since, and is shown as it is now.
-                    self._tasks.put(one, task)
-        return known
+        rows = await requests.load_keys(tx, {Key(one.tenant, one.request) for one in wanted})
+        fetched = {}
+        for one in wanted:
+            held = rows[Key(one.tenant, one.request)]  # If it has changed since, it is shown as it is now.
+            fetched[one] = task = Task(one.id, held, held.request.walk[held.tasks.index(one.id)])
+            self._tasks.put(one.id, task)
+        return fetched

@@ -31,6 +31,7 @@ class Peers:
         self._public_url = public_url.rstrip("/") if public_url else None
         self._trusts_unix = "unix" in words
         self._trusted: tuple[Network, ...] = tuple(ipaddress.ip_network(word) for word in words if word != "unix")
+        self._is_trusted = functools.lru_cache(maxsize=1024)(self._trusts)
 
     def address(self, scope: Scope) -> str:
         """The nearest address that is not a trusted proxy; `unix` where there is none."""
@@ -62,7 +63,7 @@ class Peers:
             return f"{scheme}://localhost"
         return f"{scheme}://{host.decode()}"
 
-    def _is_trusted(self, address: str) -> bool:
+    def _trusts(self, address: str) -> bool:
         if address == "unix":
             return self._trusts_unix
         found = _ip(address)

@@ -309,16 +309,15 @@ def approvals(tasks: Iterable[Task], total: int) -> ApprovalListWritten:
 
 
 def _written(task: Task) -> Raw:
-    """Write a task, unless it was written before: while its request has not changed, nothing of it has."""
-    request = task.held.request
-    key = (request.tenant, request.id, request.version, task.id)
-    if (known := _WRITTEN.get(key)) is None:
-        _WRITTEN.put(key, known := Raw(_encode(_approval(task))))
-    return known
+    """Write a task, unless this very one was written before."""
+    known = _WRITTEN.get(task.id)
+    if known is None or known[0] is not task:
+        _WRITTEN.put(task.id, known := (task, Raw(_encode(_approval(task)))))
+    return known[1]
 
 
 _encode = json.Encoder().encode
-_WRITTEN: Recent[tuple[UUID, UUID, int, UUID], Raw] = Recent(4096)
+_WRITTEN: Recent[UUID, tuple[Task, Raw]] = Recent(4096)
 
 
 def _approval(task: Task) -> ApprovalListed:
