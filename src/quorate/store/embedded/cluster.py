@@ -18,6 +18,7 @@ import asyncpg
 
 from quorate.store.embedded.child import Child, User
 from quorate.store.embedded.errors import EmbeddedError
+from quorate.store.embedded.memory import buffers_mb, installed_bytes
 
 OWNER, DATABASE = "quorate_owner", "quorate"
 
@@ -45,8 +46,13 @@ FIXED = {
     "log_timezone": "UTC",
 }
 
-# Written into postgresql.conf when a cluster is made; an operator may change them there.
-DEFAULTS = {"shared_buffers": "128MB", "max_connections": "60", "wal_compression": "on"}
+# Written into postgresql.conf when a cluster is made; an operator may change them there. Whole pages go into the log
+# after each checkpoint: packing them would cost more than anything else that we do, so there are fewer checkpoints.
+DEFAULTS = {
+    "shared_buffers": f"{buffers_mb(installed_bytes())}MB",
+    "max_connections": "60",
+    "max_wal_size": "2GB",
+}
 
 # Older versions know no collation of their own that a change of the C library leaves alone.
 LOCALE = {
