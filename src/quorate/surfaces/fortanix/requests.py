@@ -62,8 +62,8 @@ async def list_all(http: Call) -> Response:
     page = _first_page(actor, wanted, keeping, services.clock())
     while True:  # Shown page by page, so that others are answered in between.
         listed = await services.listing.page(actor, page)
-        found = [held.request for held in listed.items if not shown.is_hidden(held.request, keeping, listed.at)]
-        matching += [one for one in await _all_shown(http, found) if _matches(one, wanted)]
+        found = await _all_shown(http, [held.request for held in listed.items])
+        matching += [one for one in found if _matches(one, wanted)]
         if listed.after is None or len(matching) >= MOST:
             break
         page = replace(page, after=listed.after)
@@ -72,7 +72,9 @@ async def list_all(http: Call) -> Response:
 
 
 async def read(http: Call) -> Response:
-    return answer(await _shown(http, await find(http)))
+    found = await _visible(http)
+
+    return answer(await _shown(http, found))
 
 
 async def approve(http: Call) -> Response:
@@ -136,14 +138,20 @@ async def _hiding(http: Call) -> AsyncIterator[None]:
 
 async def find(http: Call) -> Request:
     """Find the request a call is about. Raises: NoSuchRequest: there is none, or it is not for this caller to know."""
+    found = await _visible(http)
+    keeping = await http.services.panels.keeping(http.actor.tenant)
+    if shown.is_hidden(found, keeping, http.services.clock()):
+        raise NoSuchRequest(found.id)
+    return found
+
+
+async def _visible(http: Call) -> Request:
+    """Find a request that is the caller's to see, unless it is hidden from all. Raises: NoSuchRequest."""
     id = as_id(http.path["id"])
     try:
         held = await http.services.search.request(http.actor, id, kinds=EVERY_KIND, permission=AUDIT_READ)
     except NotPermitted:
         raise NoSuchRequest(id) from None
-    keeping = await http.services.panels.keeping(http.actor.tenant)
-    if shown.is_hidden(held.request, keeping, http.services.clock()):
-        raise NoSuchRequest(id)
     return held.request
 
 
@@ -188,13 +196,18 @@ async def _after(http: Call, done: Done, became: Execution | None = None) -> Res
 
 
 async def _shown(http: Call, request: Request) -> ApprovalRequest:
-    [one] = await _all_shown(http, [request])
-    return one
+    """Show a request. Raises: NoSuchRequest: it is hidden from all."""
+    found = await _all_shown(http, [request])
+    if not found:
+        raise NoSuchRequest(request.id)
+    return found[0]
 
 
 async def _all_shown(http: Call, requests: Collection[Request]) -> list[ApprovalRequest]:
+    """Show requests, but for those that are hidden from all."""
     tenant, services, at = http.actor.tenant, http.services, http.services.clock()
-    operations = [one.id for one in requests if one.filing.kind is RequestKind.OPERATION]
     panels, keeping = await services.panels.of(tenant, requests)
-    executions = await services.operations.executions(tenant, operations) if operations else {}
-    return [shown.request(one, panels[one.id], keeping, executions.get(one.id), at) for one in requests]
+    there = [one for one in requests if not shown.is_hidden(one, keeping, at)]
+    done = [one.id for one in there if one.status is Outcome.APPROVED and one.filing.kind is RequestKind.OPERATION]
+    executions = await services.operations.executions(tenant, done) if done else {}
+    return [shown.request(one, panels[one.id], keeping, executions.get(one.id), at) for one in there]
