@@ -45,6 +45,7 @@ KINDS: Final = (
     "operation",
     "execution",
     "webhook",
+    "identity_provider",
     "tenant",
 )
 

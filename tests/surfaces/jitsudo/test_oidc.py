@@ -569,6 +569,18 @@ async def test_only_an_administrator_settles_the_provider_and_nobody_is_shown_th
     assert gate.idp.secret.encode().hex() not in shown
 
 
+async def test_the_audit_log_tells_who_has_settled_the_provider(gate: Gate) -> None:
+    of, tenant = gate.jit, str(gate.jit.story.tenant)
+    assert (await of.story.call("ada", "DELETE", "/identity-provider")).status_code == 200
+
+    for query in (f"resource_id={tenant}", "resource_type=identity_provider"):
+        listed = (await of.get("ada", f"/audit-log?{query}"))["data"]
+        assert [(one["action"], one["actor_id"]) for one in listed if one["resource_id"] == tenant] == [
+            ("identity_provider.removed", str(of.ids["ada"])),
+            ("identity_provider.changed", str(of.ids["ada"])),
+        ], query
+
+
 async def test_a_secret_is_kept_for_its_issuer_and_sent_to_no_other(gate: Gate) -> None:
     bare = {"issuer_url": gate.idp.issuer, "client_id": gate.client}
     kept_as_is = await gate.jit.call("ada", "PUT", "/oidc-config", bare)

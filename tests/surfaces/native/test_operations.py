@@ -338,6 +338,8 @@ CHANGES: Mapping[tuple[str, str], Any] = {
     ("POST", "/roles"): {"name": "r", "permissions": ["admin"]},
     ("POST", "/services"): {"name": "s", "permissions": ["admin"]},
     ("POST", "/webhooks"): {"name": "h", "url": "https://hooks.example/x", "events": ["*"]},
+    ("PUT", "/identity-provider"): {"issuer": "https://login.example", "clientId": "@ana"},
+    ("DELETE", "/identity-provider"): None,
 }
 
 
@@ -375,7 +377,7 @@ async def everything(story: Story) -> list[Any]:
     tables = ("workflow", "role", "user_group", "group_member", "resource", "principal", "credential", "policy")
     async with story.db.tx([story.tenant]) as tx:
         rows = []
-        for table in (*tables, "webhook"):
+        for table in (*tables, "webhook", "identity_provider"):
             sql = f"SELECT * FROM {table} WHERE tenant_id = $1 ORDER BY 1, 2, 3"
             rows += [tuple(row.values()) for row in await tx.all(sql, story.tenant)]
         return [row for row in rows if "last_used_at" not in row]
