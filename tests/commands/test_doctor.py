@@ -79,6 +79,17 @@ async def test_nothing_is_found_where_all_is_well(patient: Patient) -> None:
     ("change", "to", "says"),
     [
         ("slug: acme\n", "slug: acme\n    settings: {selfApproval: true}\n", "selfApproval is on"),
+        ("slug: acme\n", "slug: acme\n    defaults: [{waived: true}]\n", "nobody need approve everything"),
+        (
+            "slug: acme\n",
+            "slug: acme\n    defaults: [{type: x, waived: true}]\n",
+            "nobody need approve what is of the type x",
+        ),
+        (
+            "slug: acme\n",
+            "slug: acme\n    defaults: [{target: {group: Security}, waived: true}]\n",
+            "nobody need approve Security",
+        ),
         ("permissions: [admin]", "permissions: []", "nobody is an administrator"),
         ("{n: 2, members: [{user: ana}", "{n: 2, overlap: true, members: [{user: ana}", "Both: overlap is true"),
         ("name: Ana,", "name: Ana, status: suspended,", "workflow Two, step Both: nobody can decide it now"),

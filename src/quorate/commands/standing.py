@@ -6,6 +6,7 @@ from uuid import UUID
 
 from quorate.app.declare.state import State, administrators, load
 from quorate.domain import quorum
+from quorate.domain.defaults import Scope
 from quorate.domain.people import Crowd
 from quorate.domain.quorum import Able
 from quorate.domain.workflows import Kind, Leaf, Status, Step
@@ -21,7 +22,7 @@ async def look_at(owner: Database, tenant: UUID) -> list[str]:
         state = await load(tx, tenant)
         wanted = [(tenant, leaf.kind, leaf.value) for leaf in _leaves(state) if leaf.kind in _MANY]
         crowds = (await view.read(tx, [], wanted, datetime.now(UTC)))[tenant].crowds
-    return [*_of_tenant(state), *_of_workflows(state, crowds)]
+    return [*_of_tenant(state), *_of_defaults(state), *_of_workflows(state, crowds)]
 
 
 def _of_tenant(state: State) -> Iterator[str]:
@@ -30,6 +31,18 @@ def _of_tenant(state: State) -> Iterator[str]:
         yield "selfApproval is on: people may decide their own requests (each such decision is marked)"
     if not administrators(list(state.principals.values()), state.roles, state.roles_of):
         yield "nobody is an administrator: give somebody a role with the permission admin (`quorate apply`)"
+
+
+def _of_defaults(state: State) -> Iterator[str]:
+    names = {str(one.id): one.name for here in (state.roles, state.groups, state.resources) for one in here.values()}
+    for (scope, subject), defaults in state.defaults.items():
+        if defaults.waived:
+            of_what = {
+                Scope.TENANT: "everything",
+                Scope.TYPE: f"what is of the type {subject}",
+                Scope.TARGET: names.get(subject, subject),
+            }
+            yield f"approval defaults: nobody need approve {of_what[scope]}, if it carries no permissions"
 
 
 def _of_workflows(state: State, crowds: dict[tuple[Kind, str], Crowd]) -> Iterator[str]:
