@@ -14,8 +14,9 @@ from quorate.app.orders import Order
 from quorate.domain import commands as do
 from quorate.domain import lifecycle
 from quorate.domain import refusals as no
+from quorate.domain.cadence import Cadence
 from quorate.domain.events import Choice
-from quorate.domain.workflows import Count, Kind, Leaf, Node, OnTimeout, Step
+from quorate.domain.workflows import Count, Escalations, Kind, Leaf, Node, OnTimeout, Reminders, Step
 from quorate.store import requests as store
 from quorate.store.database import Database
 from quorate.store.requests import Held
@@ -152,7 +153,20 @@ class RandomCompany:
             when_late, to = self.draw.choice(list(OnTimeout)), self.leaf()
             escalate_to = to if when_late is OnTimeout.ESCALATE else None
             timeout_s = self.draw.choice([None, 3600, 4 * 3600, 24 * 3600])
-            steps.append(Step(order, f"Step {order}", tree, timeout_s, on_timeout=when_late, escalate_to=escalate_to))
+            soon = Cadence(self.draw.choice([1800, 7200]), every_s=self.draw.choice([1800, 7200]))
+            chain = tuple(self.leaf() for _ in range(self.draw.randint(0, 3)))
+            steps.append(
+                Step(
+                    order,
+                    f"Step {order}",
+                    tree,
+                    timeout_s,
+                    on_timeout=when_late,
+                    escalate_to=escalate_to,
+                    reminders=Reminders(soon, 3) if self.draw.random() < 0.5 else None,
+                    escalations=Escalations(soon, chain) if chain and self.draw.random() < 0.5 else None,
+                )
+            )
         workflow = uuid4()
         await self.run(
             """

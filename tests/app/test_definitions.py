@@ -9,15 +9,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from quorate.app.definitions import COUNT_WORDS, Unknown, as_given, read_leaves, read_steps, show_step
+from quorate.domain.cadence import Cadence
 from quorate.domain.evidence import Demand
 from quorate.domain.permissions import KNOWN
 from quorate.domain.workflows import (
     Count,
+    Escalations,
     Kind,
     Leaf,
     Node,
     OnTimeout,
     Rejection,
+    Reminders,
     Rule,
     Step,
     Unit,
@@ -91,6 +94,8 @@ def test_everything_a_step_may_say_is_read_and_shown_again() -> None:
         override=False,
         requiresComment="rejection",
         fallbackApprovers=[{"role": "admins"}, {"holder": "admin"}],
+        reminders={"schedule": "0 9 * * 1-5", "timeZone": "Europe/Berlin", "most": 3},
+        escalations={"afterSeconds": 60, "schedule": "@every 1h", "to": [{"manager": "requester"}, {"role": "admins"}]},
     )
 
     (read,), none = read_steps([written])
@@ -167,6 +172,19 @@ def test_all_problems_are_said_at_once_with_their_paths() -> None:
         (step(requiresComment=True), "requiresComment"),
         (step(fallbackApprovers={"role": "x"}), "fallbackApprovers"),
         (step(fallbackApprovers=[{"n": 1}]), "fallbackApprovers[0]"),
+        (step(reminders=[]), "reminders"),
+        (step(reminders={"most": 1}), "reminders.afterSeconds"),
+        (step(reminders={"afterSeconds": "1"}), "reminders.afterSeconds"),
+        (step(reminders={"schedule": 9}), "reminders.schedule"),
+        (step(reminders={"schedule": "* * * *"}), "reminders.schedule"),
+        (step(reminders={"schedule": "@daily", "timeZone": "+99:00"}), "reminders.timeZone"),
+        (step(reminders={"schedule": "@daily", "most": True}), "reminders.most"),
+        (step(reminders={"afterSeconds": 72 * 3600}), "reminders"),
+        (step(escalations={"afterSeconds": 60}), "escalations.to"),
+        (step(escalations={"to": [{"role": "x"}]}), "escalations.afterSeconds"),
+        (step(escalations={"afterSeconds": 60, "to": [{"role": "x"}] * 2}), "escalations.schedule"),
+        (step(escalations={"afterSeconds": 60, "to": [{"role": "x"}] * 21, "schedule": "@daily"}), "escalations.to"),
+        (step(escalations={"afterSeconds": 60, "to": [{"n": 1}]}), "escalations.to[0]"),
         (step(quorum={"n": 1, "members": [{"user": "x"}]}), "approverType"),
         (quorum(), "quorum.members"),
         (quorum({"user": "x"}, n=0), "quorum.n"),
@@ -275,6 +293,16 @@ rejections = some.one_of(
 )
 
 
+spans = some.integers(60, 600)
+cadences = some.builds(Cadence, spans, spans) | some.builds(
+    Cadence,
+    spans,
+    some.none(),
+    some.sampled_from(["0 9 * * 1-5", "*/5 * * JAN *"]),
+    some.sampled_from(["UTC", "+01:30"]),
+)
+
+
 @some.composite
 def steps(draw: some.DrawFn) -> Step:
     is_plain, in_seconds = draw(some.booleans()), draw(some.booleans())
@@ -291,6 +319,10 @@ def steps(draw: some.DrawFn) -> Step:
         override=draw(some.none() | some.booleans()),
         requires_comment=draw(some.none() | some.sampled_from(list(Wants))),
         fallback=tuple(draw(some.lists(leaves, max_size=2))),
+        reminders=draw(some.none() | some.builds(Reminders, cadences, some.integers(1, 20))),
+        escalations=draw(
+            some.none() | some.builds(Escalations, cadences, some.lists(leaves, min_size=1, max_size=3).map(tuple))
+        ),
     )
 
 
@@ -307,7 +339,9 @@ anything = some.recursive(
     lambda inner: (
         some.lists(inner, max_size=3)
         | some.dictionaries(
-            some.sampled_from([*PLAIN, "quorum", "members", "n", "user", "role", "count"]), inner, max_size=4
+            some.sampled_from([*PLAIN, "quorum", "members", "n", "user", "role", "count", "to", "schedule"]),
+            inner,
+            max_size=4,
         )
     ),
     max_leaves=12,
@@ -319,7 +353,16 @@ anything = some.recursive(
     some.lists(
         some.dictionaries(
             some.sampled_from(
-                [*PLAIN, "quorum", "rejection", "escalateTo", "fallbackApprovers", "timeoutSeconds", "timeoutHours"]
+                [
+                    *PLAIN,
+                    "quorum",
+                    "rejection",
+                    "escalateTo",
+                    "fallbackApprovers",
+                    "timeoutSeconds",
+                    "reminders",
+                    "escalations",
+                ]
             ),
             anything,
         )

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Protocol
 from uuid import UUID
 
+from quorate.app.timing import read_escalations, read_reminders, show_escalations, show_reminders
 from quorate.app.values import Reader, suggestion
 from quorate.domain import permissions
 from quorate.domain.evidence import Demand
@@ -53,6 +54,8 @@ STEP_KEYS: Final = (
     "override",
     "requiresComment",
     "fallbackApprovers",
+    "reminders",
+    "escalations",
 )
 NODE_KEYS: Final = ("n", "members", "requirePassword", "requireSecondFactor", "overlap")
 LEAF_KEYS: Final = tuple(kind.value for kind in Kind)
@@ -179,6 +182,10 @@ def show_step(step: Step, name: Namer = as_given) -> dict[str, Any]:
         shown["escalateTo"] = _show_escalation(step.escalate_to, name)
     if step.fallback:
         shown["fallbackApprovers"] = show_leaves(step.fallback, name)
+    if step.reminders is not None:
+        shown["reminders"] = show_reminders(step.reminders)
+    if step.escalations is not None:
+        shown["escalations"] = show_escalations(step.escalations, lambda leaves: show_leaves(leaves, name))
     return shown
 
 
@@ -250,6 +257,8 @@ class _Reader(Reader):
             override=self.flag(fields.get("override"), f"{path}.override"),
             requires_comment=self.word(fields.get("requiresComment"), Wants, f"{path}.requiresComment"),
             fallback=self.leaves(fields.get("fallbackApprovers"), f"{path}.fallbackApprovers"),
+            reminders=read_reminders(self, fields.get("reminders"), f"{path}.reminders"),
+            escalations=read_escalations(self, fields.get("escalations"), f"{path}.escalations", self.leaves),
         )
 
     def leaves(self, items: object, path: str) -> tuple[Leaf, ...]:

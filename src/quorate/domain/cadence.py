@@ -26,6 +26,10 @@ class Cadence(Struct, frozen=True, omit_defaults=True):
             return self.after(opened_at, calendar)
         return opened_at + timedelta(seconds=self.first_s)
 
+    def is_in_vain(self, timeout_s: int | None) -> bool:
+        """Say whether the first time would not come before a deadline after so many seconds."""
+        return self.first_s is not None and timeout_s is not None and self.first_s >= timeout_s
+
     def after(self, at: datetime, calendar: Calendar) -> datetime | None:
         """Name the next moment; None when it is not done again."""
         if self.every_s is not None:

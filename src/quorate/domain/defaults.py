@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from quorate.domain.events import RequestKind
-from quorate.domain.evidence import NONE
+from quorate.domain.evidence import NONE, Demand
 from quorate.domain.workflows import (
     Count,
     Escalations,
@@ -25,6 +25,7 @@ from quorate.domain.workflows import (
     Route,
     Step,
     Wants,
+    in_vain,
 )
 
 # By whether an approval and whether a rejection wants a comment.
@@ -111,11 +112,8 @@ def problems(defaults: Defaults) -> Iterator[Problem]:
         yield Problem("on_timeout", "says what happens when a timeout is over, and there is none")
     if (defaults.on_timeout is OnTimeout.ESCALATE) != (defaults.escalate_to is not None):
         yield Problem("escalate_to", "goes together with escalating when the time is over")
-    if defaults.timeout_s is None or defaults.on_timeout is OnTimeout.ESCALATE:
-        return
-    for path, one in (("reminders", defaults.reminders), ("escalations", defaults.escalations)):
-        if one is not None and one.cadence.first_s is not None and one.cadence.first_s >= defaults.timeout_s:
-            yield Problem(path, "would come first when the timeout is over")
+    if defaults.on_timeout is not OnTimeout.ESCALATE:
+        yield from in_vain(defaults.timeout_s, reminders=defaults.reminders, escalations=defaults.escalations)
 
 
 def type_of(kind: RequestKind, given: object) -> str:
@@ -154,6 +152,7 @@ def _chained(steps: tuple[Step, ...], chain: tuple[Leaf, ...]) -> tuple[Step, ..
         rejection=None,
         on_timeout=when,
         escalate_to=to,
+        escalations=_who_can_show(first.escalations, demand),
         override=first.override if all(step.may_be_overridden for step in steps) else False,
         requires_comment=_WANTS[wants[True], wants[False]],
     )
@@ -180,6 +179,13 @@ def _over(step: Step, defaults: Defaults, *, may_pass_by_time: bool) -> Step:
     if defaults.reminders is not None:
         changes["reminders"] = defaults.reminders
     if defaults.escalations is not None:
-        leaves = tuple(leaf for leaf in defaults.escalations.leaves if not (step.demand and leaf.kind is Kind.SERVICE))
-        changes["escalations"] = replace(defaults.escalations, leaves=leaves) if leaves else None
+        changes["escalations"] = _who_can_show(defaults.escalations, step.demand)
     return replace(step, **changes) if changes else step
+
+
+def _who_can_show(escalations: Escalations | None, demand: Demand) -> Escalations | None:
+    """Leave out services where evidence is demanded, which they cannot give."""
+    if escalations is None or not demand:
+        return escalations
+    leaves = tuple(leaf for leaf in escalations.leaves if leaf.kind is not Kind.SERVICE)
+    return replace(escalations, leaves=leaves) if leaves else None

@@ -339,10 +339,22 @@ def _step_problems(step: Step, path: str) -> Iterator[Problem]:
         yield Problem(f"{path}.onTimeout", "a step that demands evidence cannot pass by time alone")
     if step.escalate_to is not None and step.escalate_to.kind is Kind.SERVICE and step.demand:
         yield Problem(f"{path}.escalateTo", "a service cannot give the evidence this step demands")
+    if step.demand and step.escalations and any(leaf.kind is Kind.SERVICE for leaf in step.escalations.leaves):
+        yield Problem(f"{path}.escalations.to", "a service cannot give the evidence this step demands")
+    if step.when_late is not OnTimeout.ESCALATE:
+        for problem in in_vain(step.timeout_s, reminders=step.reminders, escalations=step.escalations):
+            yield Problem(f"{path}.{problem.path}", problem.message)
     if step.demand and any(leaf.kind is Kind.SERVICE for leaf in step.fallback):
         yield Problem(f"{path}.fallbackApprovers", "a service cannot give the evidence this step demands")
     if step.rejects.count < 1:
         yield Problem(f"{path}.rejection", "count must be at least 1")
+
+
+def in_vain(timeout_s: int | None, **often: Reminders | Escalations | None) -> Iterator[Problem]:
+    """Name what would come for the first time when a deadline is over that ends the step."""
+    for name, one in often.items():
+        if one is not None and one.cadence.is_in_vain(timeout_s):
+            yield Problem(name, "would come first when the time is over")
 
 
 def node_problems(node: Node, path: str, depth: int = 1, demanded: Demand = NONE) -> Iterator[Problem]:

@@ -96,6 +96,7 @@ async def test_no_call_whatever_gets_an_answer_that_is_not_ours(story: Story) ->
     keys += ["resourceTypes", "autoApprove", "fallbackApprovers", "email", "password", "refreshToken", "rememberMe"]
     step = story.known(by("ana"))
     step_keys = [*step, "quorum", "timeoutSeconds", "onTimeout", "escalateTo", "rejection", "requiresComment"]
+    step_keys += ["reminders", "escalations"]
     workflow = await story.workflow(by("ana"))
     request = (await story.request())["id"]
     task = await story.task("ana", request)

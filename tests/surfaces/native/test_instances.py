@@ -234,6 +234,21 @@ async def test_time_escalates_and_expires_with_nobody_as_actor(story: Story) -> 
     assert (shown["status"], shown["currentStep"]) == ("expired", 1)
 
 
+async def test_a_chain_joins_by_the_steps_own_schedule_beside_its_deadline(story: Story) -> None:
+    to = [{"user": "@cyd"}, {"manager": "requester"}]
+    chain = {"afterSeconds": 600, "schedule": "*/10 * * * *", "to": story.known(to)}
+    await story.workflow(by("ana", timeoutHours=1, escalations=chain))
+    request = (await story.request())["id"]
+    due_at = (await story.get("ana", "/approvals/pending"))["approvals"][0]["expiresAt"]
+    story.clock.passes(minutes=20)
+    assert (await story.call("rhea", "POST", f"/access-requests/{request}/comments", {"text": "x"})).status_code == 201
+
+    [waiting] = (await story.get("mona", "/approvals/pending"))["approvals"]
+    assert waiting["expiresAt"] == due_at
+    await story.post("mona", f"/approvals/{waiting['id']}/decide", {"decision": "approve"})
+    assert [what for what, *_ in await events(story, request)] == ["step_started", "escalated", "escalated", "approved"]
+
+
 async def test_an_expiry_is_told_before_and_after_somebody_comes_round_to_write_it(story: Story) -> None:
     await story.workflow(by("ana", timeoutHours=1))
     request = (await story.request())["id"]

@@ -329,6 +329,8 @@ async def test_our_own_keys_are_answered_only_where_they_were_set(story: Story) 
                     "override": False,
                     "onTimeout": "escalate",
                     "escalateTo": {"approverType": "role", "approverValue": "admins"},
+                    "reminders": {"afterSeconds": 600, "schedule": "*/10 * * * *", "most": 2},
+                    "escalations": {"afterSeconds": 900, "to": [{"manager": "requester"}]},
                 }
             ],
         }

@@ -48,6 +48,7 @@ class State(Struct, frozen=True, kw_only=True):
             for step in workflow.steps:
                 named += [*step.approvers.every_leaf(), *step.fallback]
                 named += [step.escalate_to] if step.escalate_to else []
+                named += step.escalations.leaves if step.escalations else ()
             found |= {(leaf.kind, leaf.value) for leaf in named}
         return frozenset(found)
 

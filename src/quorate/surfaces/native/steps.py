@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from quorate.app.definitions import COUNT_WORDS, MAX_ORDER, MAX_TIMEOUT_HOURS
-from quorate.domain.workflows import MAX_TIMEOUT_S, Kind, OnTimeout, Wants
+from quorate.domain.workflows import MAX_REMINDERS, MAX_TIMEOUT_S, Kind, OnTimeout, Wants
 
 _TEXT: Final = {"type": "string", "minLength": 1, "maxLength": 255}
 _LEAF: Final[dict[str, Any]] = {
@@ -34,6 +34,12 @@ _QUORUM: Final[dict[str, Any]] = {
     "required": ["n", "members"],
 }
 
+_CADENCE: Final[dict[str, Any]] = {
+    "afterSeconds": {"type": "integer", "minimum": 1, "maximum": MAX_TIMEOUT_S},
+    "schedule": {"type": "string", "description": "Five fields of cron, @daily and its like, or @every and a span."},
+    "timeZone": {"type": "string", "description": "An IANA name or an offset.", "default": "UTC"},
+}
+
 LEAVES_SCHEMA: Final[dict[str, Any]] = {"items": _APPROVER}
 
 STEP_SCHEMA: Final[dict[str, Any]] = {
@@ -58,6 +64,20 @@ STEP_SCHEMA: Final[dict[str, Any]] = {
         "onTimeout": {"enum": [word.value for word in OnTimeout]},
         "escalateTo": _APPROVER,
         "fallbackApprovers": {"type": "array", "items": _APPROVER},
+        "reminders": {
+            "type": "object",
+            "description": "Those who can decide are reminded: after so long, else as scheduled, and again by that.",
+            "properties": {
+                **_CADENCE,
+                "most": {"type": "integer", "minimum": 1, "maximum": MAX_REMINDERS, "default": 20},
+            },
+        },
+        "escalations": {
+            "type": "object",
+            "description": "These join one after another: the first after so long, each next by the schedule.",
+            "properties": {**_CADENCE, "to": {"type": "array", "minItems": 1, "maxItems": 20, "items": _APPROVER}},
+            "required": ["afterSeconds", "to"],
+        },
     },
     "required": ["order", "name"],
 }
