@@ -51,7 +51,7 @@ class Door:
         lane = self._lanes[order.tenant.int % len(self._lanes)]
         if order.is_asking and not lane.is_closed:
             order = replace(order, number=await self._number(order.tenant))
-        return await asyncio.shield(lane.wait_for(order))
+        return await lane.wait_for(order)
 
     async def _number(self, tenant: UUID) -> int:
         for tried in range(TRIES):
