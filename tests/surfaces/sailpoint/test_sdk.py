@@ -148,6 +148,36 @@ async def test_an_administrator_settles_what_steps_want(story: Story, sdk: Any) 
         await asyncio.to_thread(ada.get_approvals_config_v1, tenant)
 
 
+async def test_an_administrator_settles_when_steps_remind_and_whom_they_escalate_to(story: Story, sdk: Any) -> None:
+    ada, tenant = await sdk("ada"), str(story.tenant)
+    chain = [{"identityType": "MANAGER_OF"}, {"identityId": str(story.ids["cyd"]), "identityType": "IDENTITY"}]
+    said = {
+        "reminderConfig": {
+            "enabled": True,
+            "daysUntilFirstReminder": 1,
+            "reminderCronSchedule": "0 9 * * 1-5",
+            "maxReminders": 5,
+        },
+        "escalationConfig": {
+            "enabled": True,
+            "daysUntilFirstEscalation": 2,
+            "escalationCronSchedule": "@every 24h",
+            "escalationChain": chain,
+        },
+        "timeoutConfig": {"enabled": True, "daysUntilTimeout": 14, "timeoutResult": "EXPIRED"},
+        "cronTimezone": {"location": "Europe/Berlin", "offset": "+01:00"},
+    }
+    wanted = ApprovalConfig.from_dict(said)
+
+    await asyncio.to_thread(ada.put_approvals_config_v1, tenant, "TENANT", wanted)
+
+    kept = (await asyncio.to_thread(ada.get_approvals_config_v1, tenant)).to_dict()
+    assert {key: kept[key] for key in said} == said
+    shown_config = (await shown(story, "rhea", await generic(story)))["approvalConfig"]
+    said["cronTimezone"] = {"location": "Europe/Berlin"}
+    assert {key: shown_config[key] for key in said} == said
+
+
 async def test_an_administrator_settles_who_decides(story: Story, sdk: Any) -> None:
     ada, tenant = await sdk("ada"), str(story.tenant)
     ben = ApprovalConfigSerialChainInner(identity_type="IDENTITY", identity_id=str(story.ids["ben"]))
