@@ -32,7 +32,7 @@ format: $(VENV)/.dev ## put the code into its usual form
 	@$(VENV)/bin/ruff format .
 	@$(VENV)/bin/ruff check --fix .
 
-bench: $(VENV)/.dev ## measure everything, in ratios to what PostgreSQL does alone (takes half an hour; ARGS=--quick less)
+bench: $(VENV)/.dev ## measure everything, in ratios to what PostgreSQL does alone (takes 20 minutes; ARGS=--quick less)
 	@$(VENV)/bin/python -m bench $(ARGS)
 
 docs: $(VENV)/.dev ## write the generated pages again
