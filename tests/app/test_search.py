@@ -1,7 +1,9 @@
 """What anybody may look up, on real PostgreSQL. Olu is in every story, and is never shown another tenant's things."""
 
+import asyncio
 import random
 from datetime import timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -13,6 +15,7 @@ from quorate.app.search import ACCESS, EVERY_KIND, Approver, Search
 from quorate.domain import refusals as no
 from quorate.domain.events import Choice, Outcome, RequestKind
 from quorate.domain.workflows import Count, Kind, Leaf, Node
+from quorate.store import search as store
 from quorate.store.database import Database
 from tests.app.company import Company, group_leaf
 from tests.app.directory import a_service, a_user
@@ -126,6 +129,35 @@ async def test_an_inbox_is_read_page_by_page_newest_first(acme: Company, search:
     assert [[task.held.request.id for task in page.items] for page in pages] == [made[:2], made[2:4], made[4:], []]
     assert {page.total for page in pages} == {5}
     assert (await search.inbox(stranger, limit=10)).total == 0
+
+
+async def test_inboxes_that_are_read_together_stay_apart(
+    acme: Company, search: Search, db: Database, olu: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both tenants keep them under the same words: whoever holds the permission, and the role by its name."""
+    theirs = await Company(db, olu, acme.clock, acme.door).settle()
+    made: dict[UUID, list[UUID]] = {}
+    for company in (acme, theirs):
+        for leaf in (Leaf(Kind.HOLDER, "workflow:write"), Leaf(Kind.ROLE, "admins")):
+            await company.workflow(leaf)
+            asked = await company.ask(asking=company.asking(refuses_duplicates=False))
+            made.setdefault(company.tenant, []).append(asked.request.id)
+    lots = []
+    read = store.inboxes
+
+    async def counted(tx: Any, glances: Any, at: Any) -> Any:
+        lots.append(len(glances))
+        return await read(tx, glances, at)
+
+    monkeypatch.setattr(store, "inboxes", counted)
+    askers = [(acme.tenant, acme.ada), (olu, theirs.ada), (acme.tenant, theirs.ada), (olu, acme.ada)] * 5
+    pages = await asyncio.gather(*(search.inbox(actor(*asker), limit=10) for asker in askers))
+
+    assert max(lots) > len(set(askers))
+    for (tenant, who), page in zip(askers, pages, strict=True):
+        own = who == {acme.tenant: acme.ada, olu: theirs.ada}[tenant]
+        assert {task.held.request.id for task in page.items} == (set(made[tenant]) if own else set())
+        assert page.total == len(page.items)
 
 
 async def test_a_task_says_which_step_it_is_of(acme: Company, search: Search) -> None:
