@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from quorate.app import batch
+from quorate.app import batch, inboxes
 from quorate.app.actor import Actor, How
 from quorate.app.filing import Start
 from quorate.app.search import ACCESS, EVERY_KIND, Approver, Search
@@ -158,6 +158,38 @@ async def test_inboxes_that_are_read_together_stay_apart(
         own = who == {acme.tenant: acme.ada, olu: theirs.ada}[tenant]
         assert {task.held.request.id for task in page.items} == (set(made[tenant]) if own else set())
         assert page.total == len(page.items)
+
+
+async def test_who_has_a_long_inbox_keeps_only_others_like_that_waiting(
+    acme: Company, search: Search, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inboxes, "LONG", 2)
+    await acme.workflow(group_leaf(acme.security))
+    made = [await acme.ask(asking=acme.asking(refuses_duplicates=False)) for _ in range(3)]
+    lots: list[list[int]] = []
+    read = store.inboxes
+
+    async def counted(tx: Any, glances: Any, at: Any) -> Any:
+        found = await read(tx, glances, at)
+        lots.append([total for _, total in found])
+        return found
+
+    monkeypatch.setattr(store, "inboxes", counted)
+
+    async def everybody() -> list[int]:
+        lots.clear()
+        askers = [actor(acme.tenant, who) for who in (acme.ana, acme.mona)] * 10
+        return [page.total for page in await asyncio.gather(*(search.inbox(one, limit=10) for one in askers))]
+
+    assert await everybody() == [3, 0] * 10
+    assert any({3, 0} <= set(lot) for lot in lots)
+    assert await everybody() == [3, 0] * 10
+    assert not any({3, 0} <= set(lot) for lot in lots)
+    for asked in made:
+        await acme.cancel(acme.rhea, asked)
+    assert await everybody() == [0, 0] * 10
+    await everybody()
+    assert max(map(len, lots)) > 10, "they wait together again"
 
 
 async def test_a_task_says_which_step_it_is_of(acme: Company, search: Search) -> None:

@@ -21,6 +21,8 @@ from quorate.store.tx import Tx
 Listed = TypeVar("Listed")
 
 AT_ONCE: Final = 2
+LONG: Final = 1000  # tasks: who has more is counted for milliseconds, and others are not to wait for that
+MOST_LONG: Final = 10_000  # accounts
 MOST_KEPT: Final = 4096  # tasks, some 6 kB each
 
 
@@ -52,11 +54,22 @@ class Inboxes:
     def __init__(self, db: Database, clock: Callable[[], datetime]) -> None:
         self._db, self._clock = db, clock
         self._lane = Lane(each_its_own(self._read), at_once=AT_ONCE)
+        self._long_lane = Lane(each_its_own(self._read), at_once=AT_ONCE)
+        self._long: Recent[tuple[UUID, UUID], bool] = Recent(MOST_LONG)
         self._tasks: Recent[UUID, Task] = Recent(MOST_KEPT)
 
     async def page(self, actor: Actor, *, limit: int, offset: int) -> Page[Task]:
-        """List the open tasks that the caller can decide now, newest request first."""
-        return await self._lane.wait_for(_Asked(actor.tenant, actor.principal, limit, offset))
+        """List the open tasks that the caller can decide now, newest request first.
+
+        Those whose inbox was long the last time wait for each other alone.
+        """
+        account = (actor.tenant, actor.principal)
+        lane = self._long_lane if self._long.get(account) else self._lane
+        page = await lane.wait_for(_Asked(*account, limit, offset))
+        is_long = page.total > LONG
+        if is_long != (lane is self._long_lane):
+            self._long.put(account, is_long)
+        return page
 
     async def _read(self, asked: Sequence[_Asked]) -> list[Page[Task] | Exception]:
         at = self._clock()
@@ -65,7 +78,12 @@ class Inboxes:
             glances = [Glance(one.tenant, ways[one.tenant, one.account], one.limit, one.offset) for one in asked]
             found = await search.inboxes(tx, glances, at)
             listed = [[self._known(one) for one in every] for every, _ in found]
-            missing = {one for (every, _), known in zip(found, listed, strict=True) if None in known for one in every}
+            missing = {
+                one
+                for (every, _), known in zip(found, listed, strict=True)
+                for one, task in zip(every, known, strict=True)
+                if task is None
+            }
             fetched = await self._fetch(tx, missing) if missing else {}
         return [
             Page(tuple(task or fetched[one] for task, one in zip(known, every, strict=True)), total)
