@@ -135,6 +135,22 @@ def _born(changes: Changes) -> list[tuple[Any, ...]]:
     return sorted(rows, key=lambda row: (row[0], row[9] or "", row[1]))
 
 
+def _timers(name: str, kind: str, rows: Callable[[Changes], Sequence[tuple[Any, ...]]]) -> _Part:
+    """Set the timers of one kind, or move them."""
+    return _Part(
+        name,
+        "tenant_id uuid, request uuid, is_new bool, due_at timestamptz",
+        rows,
+        f"""
+        INSERT INTO timer (tenant_id, kind, subject_id, due_at)
+        SELECT tenant_id, '{kind}', request, due_at
+          FROM {{rows}}
+         WHERE {{if_made}}
+        ON CONFLICT (tenant_id, kind, subject_id) DO UPDATE SET due_at = excluded.due_at
+        """,
+    )
+
+
 _PARTS = (
     _Part(
         "born",
@@ -300,30 +316,8 @@ _PARTS = (
         ON CONFLICT DO NOTHING
         """,
     ),
-    _Part(
-        "timed",
-        "tenant_id uuid, request uuid, is_new bool, due_at timestamptz",
-        lambda changes: changes.timers_set,
-        """
-        INSERT INTO timer (tenant_id, kind, subject_id, due_at)
-        SELECT tenant_id, 'request', request, due_at
-          FROM {rows}
-         WHERE {if_made}
-        ON CONFLICT (tenant_id, kind, subject_id) DO UPDATE SET due_at = excluded.due_at
-        """,
-    ),
-    _Part(
-        "to_be_reminded",
-        "tenant_id uuid, request uuid, is_new bool, due_at timestamptz",
-        lambda changes: changes.reminders_set,
-        """
-        INSERT INTO timer (tenant_id, kind, subject_id, due_at)
-        SELECT tenant_id, 'reminder', request, due_at
-          FROM {rows}
-         WHERE {if_made}
-        ON CONFLICT (tenant_id, kind, subject_id) DO UPDATE SET due_at = excluded.due_at
-        """,
-    ),
+    _timers("timed", "request", lambda changes: changes.timers_set),
+    _timers("to_be_reminded", "reminder", lambda changes: changes.reminders_set),
     _Part(
         "untimed",
         "tenant_id uuid, kind text, subject_id uuid",

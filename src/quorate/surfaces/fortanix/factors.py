@@ -21,17 +21,9 @@ from quorate.surfaces.http.call import Http
 from quorate.surfaces.http.problems import BadInput
 from quorate.surfaces.http.reading import body, query
 from quorate.surfaces.http.signin import bearer
+from quorate.surfaces.http.signing import Extensions, KeyNamed
 
 _FRESH: Final = {"Cache-Control": "no-store"}
-
-
-class KeyAllowed(Struct, frozen=True):
-    id: str
-    type: Literal["public-key"] = "public-key"
-
-
-class Extensions(Struct, frozen=True):
-    appid: str
 
 
 class U2fKey(Struct, frozen=True, rename="camel"):
@@ -45,7 +37,7 @@ class MfaChallenge(Struct, frozen=True):
     challenge: str | UnsetType = UNSET
     timeout: int | UnsetType = UNSET
     rp_id: str | UnsetType = field(name="rpId", default=UNSET)
-    allow_credentials: list[KeyAllowed] | UnsetType = field(name="allowCredentials", default=UNSET)
+    allow_credentials: list[KeyNamed] | UnsetType = field(name="allowCredentials", default=UNSET)
     user_verification: str | UnsetType = field(name="userVerification", default=UNSET)
     extensions: Extensions | UnsetType = UNSET
     u2f_challenge: str | UnsetType = UNSET
@@ -81,7 +73,7 @@ def options(asked: ToSign) -> MfaChallenge:
         challenge=text(asked.challenge),
         timeout=asked.timeout_s * 1000,
         rp_id=asked.rp_id,
-        allow_credentials=[KeyAllowed(text(id)) for id in asked.key_ids],
+        allow_credentials=[KeyNamed(text(id)) for id in asked.key_ids],
         user_verification="required" if asked.demands_user else "preferred",
         extensions=Extensions(asked.app_id) if asked.takes_u2f else UNSET,
     )
